@@ -1,0 +1,61 @@
+"""The promise that a network keeps: fetch a page after a cursor, reply, find our own reply, say what it costs.
+
+A source holds no state between calls but its connection: the cursor goes in and comes out, so that the caller can store it in the
+same transaction as the mentions. A cursor is an opaque string of the source's own making.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from earshot.mention import Mention
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """What a network could not give: from when to when, and why."""
+
+    since: datetime
+    until: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of mentions and the cursor that follows it."""
+
+    mentions: tuple[Mention, ...]
+    cursor: str | None  #: where the next fetch goes on; None: start again from the beginning
+    more: bool = False  #: True: another page waits behind this one, fetch it now
+    deleted: tuple[str, ...] = ()  #: native ids that the network says are gone
+    gap: Gap | None = None
+    spent: int = 0  #: reads that the network counts against our quota
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """A reply of ours that stands on the network."""
+
+    native_id: str
+    url: str
+
+
+class Source(Protocol):
+    """Built as `XSource(settings: SourceSettings)`; nothing talks to the network before the first call.
+
+    `fetch` raises `SourceUnavailable` (with `retry_at` where the network says when), `SourceRefused`, `SourceConfused`.
+    `reply` raises `SourceUnavailable` when the post was surely not made, `ReplyRefused` when it never will be, and `ReplyUnknown` when
+    nobody can tell. `find_reply` looks for our own reply under `parent_id` with the same text, and returns None when it is surely absent.
+    """
+
+    network: str
+
+    def fetch(self, cursor: str | None, *, now: datetime) -> Page: ...
+
+    def reply(self, parent_id: str, text: str, *, key: str) -> Posted: ...
+
+    def find_reply(self, parent_id: str, text: str) -> Posted | None: ...
+
+    def close(self) -> None: ...
