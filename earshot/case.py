@@ -68,6 +68,7 @@ class Move(StrEnum):
     FAIL = "fail"  #: the network refused the reply for good, or a person must look
     SOLVE = "solve"
     REOPEN = "reopen"
+    UNDO = "undo"  #: takes the last person's move back; leads where that move came from, not by the table
 
 
 _LIVE = (State.REVIEW, State.QUEUED, State.OFFERED, State.ASSIGNED, State.APPROVAL)
@@ -166,16 +167,20 @@ class Case:
     topics: tuple[str, ...] = ()
 
 
+#: states in which a case keeps the name of its owner
+OWNED = frozenset({State.ASSIGNED, State.APPROVAL, State.SENDING, State.ANSWERED, State.SOLVED})
+
+
 def replay(events: Iterable[Event]) -> tuple[State, Tier, int | None]:
     """Fold events, oldest first, into (state, tier, assignee): the same log gives the same case."""
     state, tier, assignee = State.NEW, Tier.NONE, None
     for event in events:
-        state = after(state, event.move)
         tier = Tier(event.data.get("tier", tier))
-        if event.move in (Move.ACCEPT, Move.ASSIGN):
-            assignee = event.data["assignee"]
-        elif state not in (State.ASSIGNED, State.APPROVAL, State.SENDING, State.ANSWERED, State.SOLVED):
-            assignee = None
+        if event.move is Move.UNDO:
+            state, assignee = State(event.data["state"]), event.data["assignee"]
+            continue
+        state = after(state, event.move)
+        assignee = event.data.get("assignee", assignee) if state in OWNED else None
     return state, tier, assignee
 
 

@@ -39,8 +39,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="EARSHOT_", frozen=True, extra="forbid", env_nested_delimiter=None)
 
     database_url: str = Field("sqlite:///earshot.db", description="SQLite file by default; PostgreSQL as postgresql+psycopg://…")
-    brand: Path | None = Field(None, description="TOML file with the brand's names, catalogue and topics; without it only the general questions are asked")
-    policy: Path | None = Field(None, description="TOML file with the routing rules a new database starts from; without it the policy that ships")
+    brand: Path | None = Field(
+        None, description="TOML file with the brand's names, catalogue and topics; without it only the general questions are asked"
+    )
+    policy: Path | None = Field(
+        None, description="TOML file with the routing rules a new database starts from; without it the policy that ships"
+    )
     host: str = Field("127.0.0.1", description="address that the web server listens on")
     port: int = Field(8000, ge=0, le=65535, description="port that the web server listens on; 0 takes a free one")
     public_url: str = Field("", description="the address people type, when it differs from host and port (behind a proxy)")

@@ -1,0 +1,50 @@
+"""The only SQL of the house. Ask the store in the product's words: `store.cases.queue(…)`, `store.handover.accept(…)`.
+
+mentions    kept with the cursor that brought them, claimed, written back with their cases
+cases       the queue, the case page, every move of a person
+handover    offers to super-users
+outbox      replies on their way out, each at most once
+sources     leases, cursors, health
+accounts    sign-ins, roles, the roster
+articles    knowledge
+policies    versions of the routing rules
+reports     numbers for pages and notebooks
+"""
+
+from __future__ import annotations
+
+from earshot.storage.accounts import Accounts
+from earshot.storage.articles import Articles
+from earshot.storage.cases import Cases
+from earshot.storage.database import Database
+from earshot.storage.handover import Handover
+from earshot.storage.mentions import Mentions
+from earshot.storage.outbox import Outbox
+from earshot.storage.policies import Policies
+from earshot.storage.reports import Reports
+from earshot.storage.sources import Sources
+
+
+class Store:
+    """One database, by URL. Opens nothing before the first call."""
+
+    def __init__(self, url: str, *, busy_seconds: float = 30.0) -> None:
+        self.database = Database(url, busy_seconds=busy_seconds)
+        self.mentions = Mentions(self.database)
+        self.cases = Cases(self.database)
+        self.handover = Handover(self.database)
+        self.outbox = Outbox(self.database)
+        self.sources = Sources(self.database)
+        self.accounts = Accounts(self.database)
+        self.articles = Articles(self.database)
+        self.policies = Policies(self.database)
+        self.reports = Reports(self.database)
+
+    def upgrade(self) -> None:
+        """Bring the schema to the newest revision; safe to call from several processes at once."""
+        from earshot.storage.migrations import upgrade
+
+        upgrade(self.database)
+
+    def close(self) -> None:
+        self.database.close()

@@ -1,0 +1,238 @@
+"""Offers and what super-users do with them. Each public method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, RowMapping, and_, func, or_, select, update
+
+from earshot.case import Case, Move, Offer, OfferState, PassReason, State, Tier
+from earshot.errors import BadInput, Conflict
+from earshot.storage.database import Database
+from earshot.storage.rows import case_of
+from earshot.storage.steps import lock_case, step
+from earshot.storage.tables import CaseRow, LabelRow, MentionRow, OfferRow, SuperUserRow, table
+
+_CASE, _OFFER, _SUPER_USER, _MENTION, _LABEL = table(CaseRow), table(OfferRow), table(SuperUserRow), table(MentionRow), table(LabelRow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToOffer:
+    """A claimed case of the community, with the super-users it was offered to before."""
+
+    case: Case
+    asked_before: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskItem:
+    """A case on a super-user's desk: offered, or hers."""
+
+    case: Case
+    offer_id: int | None
+    expires_at: datetime | None
+    reason: str
+    text: str
+    network: str
+    posted_at: datetime
+
+
+class Handover:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def claim(self, limit: int, *, worker: str, now: datetime, lease: timedelta) -> list[ToOffer]:
+        """Take cases of the community that nobody was offered yet, most urgent first, with one statement."""
+        free = or_(_CASE.c.claimed_until.is_(None), _CASE.c.claimed_until < now)
+        waiting = (
+            select(_CASE.c.id)
+            .where(_CASE.c.state == State.QUEUED.value, _CASE.c.tier == Tier.COMMUNITY.value, free)
+            .order_by(_CASE.c.priority.desc())
+            .limit(limit)
+        )
+        if not self._any(waiting):
+            return []
+        if not self._db.is_sqlite:
+            waiting = waiting.with_for_update(skip_locked=True)
+        claim = update(_CASE).where(_CASE.c.id.in_(waiting)).values(claimed_by=worker, claimed_until=now + lease).returning(*_CASE.c)
+        with self._db.writing() as connection:
+            cases = [case_of(row) for row in connection.execute(claim).mappings()]
+            asked: dict[int, set[int]] = {}
+            for case_id, super_user in connection.execute(
+                select(_OFFER.c.case_id, _OFFER.c.super_user).where(_OFFER.c.case_id.in_([case.id for case in cases]))
+            ):
+                asked.setdefault(case_id, set()).add(super_user)
+        cases.sort(key=lambda case: (-case.priority, case.id))
+        return [ToOffer(case=case, asked_before=frozenset(asked.get(case.id, ()))) for case in cases]
+
+    def _any(self, waiting: object) -> bool:
+        with self._db.reading() as connection:
+            return connection.execute(waiting.limit(1)).first() is not None  # type: ignore[attr-defined]
+
+    def write_offers(self, offers: Sequence[Offer], *, worker: str, now: datetime) -> int:
+        """Make the offers whose case is still claimed by `worker` and whose super-user still has room; returns how many."""
+        made = 0
+        with self._db.writing() as connection:
+            room = self._room(connection, {offer.super_user for offer in offers})
+            for offer in offers:
+                case = lock_case(connection, offer.case_id)
+                if case["state"] != State.QUEUED or case["claimed_by"] != worker or room.get(offer.super_user, 0) <= 0:
+                    continue
+                room[offer.super_user] -= 1
+                made += 1
+                connection.execute(
+                    _OFFER.insert().values(
+                        case_id=offer.case_id,
+                        super_user=offer.super_user,
+                        state=OfferState.OPEN.value,
+                        offered_at=offer.offered_at,
+                        expires_at=offer.expires_at,
+                        reason=offer.reason,
+                    )
+                )
+                step(connection, case, Move.OFFER, actor="assign", at=now, reason=offer.reason, data={"super_user": offer.super_user})
+                connection.execute(update(_SUPER_USER).where(_SUPER_USER.c.account_id == offer.super_user).values(last_offered_at=now))
+        return made
+
+    def _room(self, connection: Connection, super_users: set[int]) -> dict[int, int]:
+        """How many more posts each super-user takes; the rows are locked so that racing assigners see one another."""
+        rows = select(_SUPER_USER.c.account_id, _SUPER_USER.c.open_posts).where(
+            _SUPER_USER.c.account_id.in_(super_users), ~_SUPER_USER.c.paused
+        )
+        if not self._db.is_sqlite:
+            rows = rows.order_by(_SUPER_USER.c.account_id).with_for_update()
+        room = dict(connection.execute(rows).tuples())
+        busy = (
+            select(_CASE.c.assignee, func.count())
+            .where(_CASE.c.assignee.in_(super_users), _CASE.c.state.in_([State.ASSIGNED, State.APPROVAL]))
+            .group_by(_CASE.c.assignee)
+        )
+        offered = (
+            select(_OFFER.c.super_user, func.count())
+            .where(_OFFER.c.super_user.in_(super_users), _OFFER.c.state == OfferState.OPEN.value)
+            .group_by(_OFFER.c.super_user)
+        )
+        for taken in (busy, offered):
+            for account, n in connection.execute(taken):
+                room[account] = room.get(account, 0) - n
+        return room
+
+    def accept(self, offer_id: int, *, by: int, now: datetime, lease: timedelta) -> Case:
+        """Take an offered case. Raises `Conflict` when the offer is gone, `BadInput` when it never was hers."""
+        with self._db.writing() as connection:
+            offer = self._open_offer(connection, offer_id, by, now)
+            case = lock_case(connection, offer["case_id"])
+            _close_offer(connection, offer_id, OfferState.ACCEPTED, now)
+            moved = step(
+                connection,
+                case,
+                Move.ACCEPT,
+                actor=f"account:{by}",
+                at=now,
+                reason="took the offer",
+                data={"assignee": by},
+                lease_until=now + lease,
+            )
+            return case_of(moved)
+
+    def pass_on(self, case_id: int, *, by: int, reason: PassReason, now: datetime, tier: Tier, due_at: datetime | None) -> Case:
+        """Give an offered or owned case back with a reason. `tier` is where that reason sends it; the pass is kept as a label."""
+        with self._db.writing() as connection:
+            case = lock_case(connection, case_id)
+            offer = (
+                connection.execute(
+                    select(_OFFER).where(_OFFER.c.case_id == case_id, _OFFER.c.super_user == by, _OFFER.c.state == OfferState.OPEN.value)
+                )
+                .mappings()
+                .first()
+            )
+            if offer is None and case["assignee"] != by:
+                raise Conflict("that case is not with you any more")
+            if offer is not None:
+                _close_offer(connection, offer["id"], OfferState.PASSED, now, pass_reason=reason.value)
+            case = step(connection, case, Move.PASS, actor=f"account:{by}", at=now, reason=reason.value)
+            if reason is not PassReason.NO_TIME:
+                connection.execute(
+                    _LABEL.insert().values(
+                        mention_id=case["mention_id"], question="pass", was=case["tier"], now_is=reason.value, by=by, at=now, note=""
+                    )
+                )
+            if tier.value != case["tier"]:
+                words = f"passed: {reason.value}"
+                case = step(connection, case, Move.ESCALATE, actor="pass", at=now, reason=words, data={"tier": tier.value}, due_at=due_at)
+            return case_of(case)
+
+    def _open_offer(self, connection: Connection, offer_id: int, by: int, now: datetime) -> RowMapping:
+        offer = connection.execute(select(_OFFER).where(_OFFER.c.id == offer_id, _OFFER.c.super_user == by)).mappings().first()
+        if offer is None:
+            raise BadInput("there is no such offer for you")
+        if offer["state"] != OfferState.OPEN or offer["expires_at"] <= now:
+            raise Conflict("this offer is gone: it expired or the case went to somebody else")
+        return offer
+
+    def expire(self, now: datetime, *, limit: int = 200) -> int:
+        """Take back offers whose time is over, and cases whose super-user was silent too long; returns how many."""
+        with self._db.writing() as connection:
+            late = connection.execute(
+                select(_OFFER.c.id, _OFFER.c.case_id)
+                .where(_OFFER.c.state == OfferState.OPEN.value, _OFFER.c.expires_at <= now)
+                .limit(limit)
+            ).all()
+            for offer in late:
+                _close_offer(connection, offer.id, OfferState.EXPIRED, now)
+                case = lock_case(connection, offer.case_id)
+                if case["state"] == State.OFFERED:
+                    step(connection, case, Move.EXPIRE, actor="assign", at=now, reason="the offer was not taken in time")
+            silent = (
+                connection.execute(select(_CASE.c.id).where(_CASE.c.state == State.ASSIGNED.value, _CASE.c.lease_until <= now).limit(limit))
+                .scalars()
+                .all()
+            )
+            for case_id in silent:
+                step(
+                    connection,
+                    lock_case(connection, case_id),
+                    Move.RELEASE,
+                    actor="overdue",
+                    at=now,
+                    reason="the owner was silent too long",
+                )
+        return len(late) + len(silent)
+
+    def desk(self, super_user: int) -> list[DeskItem]:
+        """Open offers and owned cases of a super-user, the soonest due first. One statement."""
+        offered = and_(_OFFER.c.case_id == _CASE.c.id, _OFFER.c.super_user == super_user, _OFFER.c.state == OfferState.OPEN.value)
+        mine = and_(_CASE.c.assignee == super_user, _CASE.c.state.in_([State.ASSIGNED, State.APPROVAL, State.SENDING]))
+        statement = (
+            select(
+                _CASE,
+                _OFFER.c.id.label("offer_id"),
+                _OFFER.c.expires_at,
+                _OFFER.c.reason.label("why"),
+                _MENTION.c.text,
+                _MENTION.c.posted_at,
+            )
+            .join(_MENTION, _MENTION.c.id == _CASE.c.reply_to)
+            .outerjoin(_OFFER, offered)
+            .where(or_(_OFFER.c.id.is_not(None), mine))
+            .order_by(_CASE.c.due_at, _CASE.c.id)
+        )
+        with self._db.reading() as connection:
+            return [
+                DeskItem(
+                    case=case_of(row),
+                    offer_id=row["offer_id"],
+                    expires_at=row["expires_at"],
+                    reason=row["why"] or row["reason"],
+                    text=row["text"],
+                    network=row["network"],
+                    posted_at=row["posted_at"],
+                )
+                for row in connection.execute(statement).mappings()
+            ]
+
+
+def _close_offer(connection: Connection, offer_id: int, state: OfferState, now: datetime, *, pass_reason: str = "") -> None:
+    connection.execute(update(_OFFER).where(_OFFER.c.id == offer_id).values(state=state.value, closed_at=now, pass_reason=pass_reason))

@@ -1,0 +1,129 @@
+"""Replies on their way out. A reply is claimed and its attempt committed before the network is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+
+from earshot.case import Move, ReplyState, State
+from earshot.storage.database import Database
+from earshot.storage.steps import lock_case, step
+from earshot.storage.tables import CaseRow, ReplyRow, table
+
+_REPLY, _CASE = table(ReplyRow), table(CaseRow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A claimed reply. `must_look`: an earlier attempt may have succeeded, so look for our own reply before anything is sent."""
+
+    id: int
+    case_id: int
+    source: str
+    parent_id: str
+    text: str
+    key: str
+    tries: int
+    looked: int
+    must_look: bool
+
+
+class Outbox:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def claim(self, *, worker: str, now: datetime, lease: timedelta, sources: Sequence[str]) -> Outgoing | None:
+        """The next reply that may go out, with its attempt noted, or None. What a dead worker was sending counts as unknown."""
+        is_due = and_(_REPLY.c.not_before <= now, or_(_REPLY.c.claimed_until.is_(None), _REPLY.c.claimed_until <= now))
+        is_open = _REPLY.c.state.in_([ReplyState.PENDING.value, ReplyState.SENDING.value, ReplyState.UNKNOWN.value])
+        wanted = select(_REPLY).where(is_due, is_open, _REPLY.c.source.in_(sources)).order_by(_REPLY.c.not_before, _REPLY.c.id).limit(1)
+        with self._db.reading() as connection:
+            if connection.execute(wanted).first() is None:
+                return None
+        with self._db.writing() as connection:
+            if not self._db.is_sqlite:
+                wanted = wanted.with_for_update(skip_locked=True)
+            row = connection.execute(wanted).mappings().first()
+            if row is None:
+                return None
+            must_look = row["state"] != ReplyState.PENDING
+            connection.execute(
+                update(_REPLY)
+                .where(_REPLY.c.id == row["id"])
+                .values(state=ReplyState.SENDING.value, tries=_REPLY.c.tries + 1, claimed_by=worker, claimed_until=now + lease)
+            )
+        return Outgoing(
+            id=row["id"],
+            case_id=row["case_id"],
+            source=row["source"],
+            parent_id=row["parent_id"],
+            text=row["text"],
+            key=row["key"],
+            tries=row["tries"] + 1,
+            looked=row["looked"],
+            must_look=must_look,
+        )
+
+    def sent(self, reply: Outgoing, *, native_id: str, url: str, worker: str, now: datetime) -> None:
+        """The reply stands on the network."""
+        with self._db.writing() as connection:
+            values = {"state": ReplyState.SENT.value, "native_id": native_id, "url": url, "settled_at": now, "error": ""}
+            if self._settle(connection, _mine(reply, worker), values):
+                _move(connection, reply.case_id, Move.SENT, now, "the reply stands on the network", counts=True)
+
+    def rejected(self, reply: Outgoing, *, error: str, worker: str, now: datetime) -> None:
+        """The network will never take it: the case goes back to a person."""
+        self._fail(reply, ReplyState.REJECTED, error, worker, now)
+
+    def needs_person(self, reply: Outgoing, *, error: str, worker: str, now: datetime) -> None:
+        """Nobody can tell whether it stands there: a person must look."""
+        self._fail(reply, ReplyState.NEEDS_PERSON, error, worker, now)
+
+    def _fail(self, reply: Outgoing, state: ReplyState, error: str, worker: str, now: datetime) -> None:
+        with self._db.writing() as connection:
+            if self._settle(connection, _mine(reply, worker), {"state": state.value, "error": error, "settled_at": now}):
+                _move(connection, reply.case_id, Move.FAIL, now, error, counts=False)
+
+    def unknown(self, reply: Outgoing, *, error: str, retry_at: datetime, worker: str) -> None:
+        """It may or may not stand there: look again later."""
+        with self._db.writing() as connection:
+            self._settle(connection, _mine(reply, worker), {"state": ReplyState.UNKNOWN.value, "error": error, "not_before": retry_at})
+
+    def absent(self, reply: Outgoing, *, retry_at: datetime, worker: str) -> None:
+        """We looked and it is surely not there: it may be sent once more."""
+        with self._db.writing() as connection:
+            values = {"state": ReplyState.PENDING.value, "not_before": retry_at, "looked": _REPLY.c.looked + 1}
+            self._settle(connection, _mine(reply, worker), values)
+
+    def postponed(self, reply: Outgoing, *, error: str, retry_at: datetime, worker: str) -> None:
+        """It was surely not made (the network is down or asks us to wait): try again later."""
+        state = ReplyState.UNKNOWN if reply.must_look else ReplyState.PENDING
+        with self._db.writing() as connection:
+            self._settle(connection, _mine(reply, worker), {"state": state.value, "error": error, "not_before": retry_at})
+
+    def _settle(self, connection: Connection, mine: ColumnElement[bool], values: dict[str, object]) -> bool:
+        done = connection.execute(update(_REPLY).where(mine).values(claimed_by=None, claimed_until=None, **values))
+        return done.rowcount == 1
+
+    def open_replies(self) -> int:
+        """How many replies are not settled yet."""
+        with self._db.reading() as connection:
+            states = [ReplyState.PENDING.value, ReplyState.SENDING.value, ReplyState.UNKNOWN.value]
+            return len(connection.execute(select(_REPLY.c.id).where(_REPLY.c.state.in_(states))).all())
+
+
+def _mine(reply: Outgoing, worker: str) -> ColumnElement[bool]:
+    return and_(_REPLY.c.id == reply.id, _REPLY.c.claimed_by == worker)
+
+
+def _move(connection: Connection, case_id: int, move: Move, now: datetime, reason: str, *, counts: bool) -> None:
+    """Tell the case. One that a later mention moved on meanwhile stays where it is; the reply is counted all the same."""
+    case = lock_case(connection, case_id)
+    if counts:
+        connection.execute(update(_CASE).where(_CASE.c.id == case_id).values(replies=_CASE.c.replies + 1))
+    if case["state"] == State.SENDING:
+        data = {"assignee": case["assignee"]} if move is Move.SENT else {}
+        step(connection, case, move, actor="outbox", at=now, reason=reason, data=data)

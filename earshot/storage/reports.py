@@ -1,0 +1,179 @@
+"""Numbers for the pages and reports, each traceable to posts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, func, select
+
+from earshot.case import ReplyState, State, Tier
+from earshot.mention import Author
+from earshot.storage.database import Database
+from earshot.storage.rows import author_of
+from earshot.storage.tables import UNDERSTOOD, AuthorRow, CaseRow, EventRow, MentionRow, ReplyRow, table
+
+_AUTHOR, _MENTION, _CASE, _EVENT, _REPLY = table(AuthorRow), table(MentionRow), table(CaseRow), table(EventRow), table(ReplyRow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorReport:
+    """An author with what their mentions add up to."""
+
+    id: int
+    author: Author
+    influence: float | None  #: percentile 0..1
+    mentions: int
+    likes: int
+    reposts: int
+    replies: int
+    sentiment: float | None  #: mean -1..1 of their mentions
+    last_posted_at: datetime
+    topics: str = ""  #: the topic they name most often
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Today:
+    """The numbers on a manager's start page."""
+
+    waiting: int
+    review: int
+    overdue: int
+    by_tier: dict[Tier, int]
+    heard_last_day: int
+    answered_last_day: int
+    solved_last_day: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """One day of mentions: how many, and how many of each sentiment."""
+
+    day: datetime
+    mentions: int
+    negative: int
+    neutral: int
+    positive: int
+
+
+SORTS = ("influence", "mentions", "followers", "sentiment", "last_posted_at")
+
+
+class Reports:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def influence(self, *, limit: int = 50, offset: int = 0, sort: str = "influence", author_id: int | None = None) -> list[AuthorReport]:
+        """Authors with their mentions, the most influential first. Sentiment and topic are read from the stored scores."""
+        sums = [func.coalesce(func.sum(_MENTION.c[name]), 0).label(f"{name}_sum") for name in ("likes", "reposts", "replies")]
+        grouped = (
+            select(_MENTION.c.author_id, func.count().label("mentions"), func.max(_MENTION.c.posted_at).label("last_posted_at"), *sums)
+            .where(_MENTION.c.stage == UNDERSTOOD, _MENTION.c.author_id.is_not(None))
+            .group_by(_MENTION.c.author_id)
+            .subquery()
+        )
+        statement = select(_AUTHOR, grouped).join(grouped, grouped.c.author_id == _AUTHOR.c.id)
+        if author_id is not None:
+            statement = statement.where(_AUTHOR.c.id == author_id)
+        column = (
+            _AUTHOR.c[sort]
+            if sort in ("influence", "followers")
+            else grouped.c[sort if sort in SORTS and sort != "sentiment" else "mentions"]
+        )
+        statement = statement.order_by(column.desc().nulls_last(), _AUTHOR.c.id).limit(limit).offset(offset)
+        with self._db.reading() as connection:
+            rows = connection.execute(statement).mappings().all()
+            scores = connection.execute(
+                select(_MENTION.c.author_id, _MENTION.c.scores).where(
+                    _MENTION.c.author_id.in_([row["id"] for row in rows]), _MENTION.c.stage == UNDERSTOOD
+                )
+            ).all()
+        moods, topics = _moods_and_topics(scores)
+        return [
+            AuthorReport(
+                id=row["id"],
+                author=author_of(row),
+                influence=row["influence"],
+                mentions=row["mentions"],
+                likes=row["likes_sum"],
+                reposts=row["reposts_sum"],
+                replies=row["replies_sum"],
+                sentiment=moods.get(row["id"]),
+                last_posted_at=row["last_posted_at"],
+                topics=topics.get(row["id"], ""),
+            )
+            for row in rows
+        ]
+
+    def count_authors(self) -> int:
+        with self._db.reading() as connection:
+            return connection.execute(select(func.count()).select_from(_AUTHOR)).scalar_one()
+
+    def today(self, now: datetime) -> Today:
+        """Three statements, whatever the size of the queue."""
+        waiting = [State.REVIEW, State.QUEUED, State.OFFERED, State.ASSIGNED, State.APPROVAL]
+        day = now - timedelta(days=1)
+        with self._db.reading() as connection:
+            rows = connection.execute(
+                select(_CASE.c.state, _CASE.c.tier, func.count(), func.sum(case((_CASE.c.due_at < now, 1), else_=0)))
+                .where(_CASE.c.state.in_(waiting))
+                .group_by(_CASE.c.state, _CASE.c.tier)
+            ).all()
+            heard = connection.execute(select(func.count()).where(_MENTION.c.posted_at > day, _MENTION.c.posted_at <= now)).scalar_one()
+            sent = connection.execute(
+                select(func.count().filter(_EVENT.c.move == "sent"), func.count().filter(_EVENT.c.move == "solve")).where(
+                    _EVENT.c.at > day, _EVENT.c.move.in_(["sent", "solve"])
+                )
+            ).one()
+        by_tier: dict[Tier, int] = {
+            tier: sum(n for state, t, n, _ in rows if t == tier and state != State.REVIEW) for tier in Tier if tier is not Tier.NONE
+        }
+        return Today(
+            waiting=sum(n for _, _, n, _ in rows),
+            review=sum(n for state, _, n, _ in rows if state == State.REVIEW),
+            overdue=sum(late or 0 for *_, late in rows),
+            by_tier=by_tier,
+            heard_last_day=heard,
+            answered_last_day=sent[0],
+            solved_last_day=sent[1],
+        )
+
+    def days(self, *, until: datetime, days: int = 14) -> list[Day]:
+        """Mentions per day with their sentiment, oldest first; days without any are there too."""
+        start = (until - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        tallies = [[0, 0, 0, 0] for _ in range(days)]
+        with self._db.reading() as connection:
+            rows = connection.execute(
+                select(_MENTION.c.posted_at, _MENTION.c.scores).where(
+                    _MENTION.c.posted_at >= start, _MENTION.c.posted_at <= until, _MENTION.c.stage == UNDERSTOOD
+                )
+            )
+            for posted_at, scores in rows:
+                tally = tallies[(posted_at - start).days]
+                tally[0] += 1
+                mood = next((s[1] for s in scores or () if s[0] == "sentiment"), None)
+                if mood in ("negative", "neutral", "positive"):
+                    tally[("negative", "neutral", "positive").index(mood) + 1] += 1
+        return [
+            Day(day=start + timedelta(days=i), mentions=t[0], negative=t[1], neutral=t[2], positive=t[3]) for i, t in enumerate(tallies)
+        ]
+
+    def replies_sent(self) -> int:
+        with self._db.reading() as connection:
+            return connection.execute(select(func.count()).where(_REPLY.c.state == ReplyState.SENT.value)).scalar_one()
+
+
+def _moods_and_topics(scores: Sequence[tuple[int, list[list[object]]]]) -> tuple[dict[int, float], dict[int, str]]:
+    moods: dict[int, list[float]] = {}
+    topics: dict[int, dict[str, int]] = {}
+    for author, packed in scores:
+        for name, label, value, confidence, _by in packed or ():
+            if name == "sentiment" and confidence:
+                moods.setdefault(author, []).append(float(value))  # type: ignore[arg-type]
+            if name == "topics" and label != "none":
+                for topic in str(label).split():
+                    tally = topics.setdefault(author, {})
+                    tally[topic] = tally.get(topic, 0) + 1
+    mean = {author: sum(values) / len(values) for author, values in moods.items()}
+    return mean, {author: max(sorted(tally), key=tally.__getitem__) for author, tally in topics.items()}

@@ -1,0 +1,79 @@
+"""The conversions between rows and the values that flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from earshot.case import Case, Outcome, State, Tier
+from earshot.mention import Author, Mention, Score, ScoredMention
+
+AUTHOR_FIELDS = ("network", "native_id", "handle", "name", "bio", "url", "followers", "following", "posts", "verified", "created_at")
+MENTION_FIELDS = (
+    "network",
+    "native_id",
+    "text",
+    "url",
+    "posted_at",
+    "thread_id",
+    "parent_id",
+    "repost_of",
+    "lang_hint",
+    "company",
+    "likes",
+    "reposts",
+    "replies",
+)
+
+_Row = RowMapping | Mapping[str, Any]
+
+
+def author_values(author: Author) -> dict[str, Any]:
+    return {name: getattr(author, name) for name in AUTHOR_FIELDS}
+
+
+def mention_values(mention: Mention) -> dict[str, Any]:
+    return {name: getattr(mention, name) for name in MENTION_FIELDS}
+
+
+def author_of(row: _Row) -> Author:
+    return Author(**{name: row[name] for name in AUTHOR_FIELDS})
+
+
+def mention_of(row: _Row, author: Author | None) -> Mention:
+    return Mention(author=author, **{name: row[name] for name in MENTION_FIELDS})
+
+
+def pack_scores(scores: Iterable[Score]) -> list[list[Any]]:
+    """Scores as short lists: five names a score would double the size of a row."""
+    return [[s.name, s.label, round(s.value, 4), round(s.confidence, 4), s.by] for s in scores]
+
+
+def unpack_scores(packed: list[list[Any]] | None) -> tuple[Score, ...]:
+    return tuple(Score(name=n, label=label, value=v, confidence=c, by=by) for n, label, v, c, by in packed or ())
+
+
+def scored_of(row: _Row, author: Author | None) -> ScoredMention:
+    return ScoredMention(mention=mention_of(row, author), scores=unpack_scores(row["scores"]))
+
+
+def case_of(row: RowMapping) -> Case:
+    return Case(
+        id=row["id"],
+        key=row["key"],
+        network=row["network"],
+        state=State(row["state"]),
+        tier=Tier(row["tier"]),
+        outcome=Outcome(row["outcome"]),
+        opened_at=row["opened_at"],
+        reason=row["reason"],
+        rule=row["rule"],
+        policy=row["policy"],
+        due_at=row["due_at"],
+        priority=row["priority"],
+        assignee=row["assignee"],
+        lang=row["lang"],
+        topics=tuple(row["topics"] or ()),
+    )

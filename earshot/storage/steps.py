@@ -1,0 +1,61 @@
+"""One step of a case: checked against the table of moves, written with its event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select, update
+
+from earshot.case import OWNED, IllegalMove, Move, State, after
+from earshot.errors import BadInput, Conflict
+from earshot.storage.tables import CaseRow, EventRow, table
+
+_CASE, _EVENT = table(CaseRow), table(EventRow)
+
+
+def lock_case(connection: Connection, case_id: int) -> RowMapping:
+    """The case's row, locked until the transaction ends. Raises `BadInput` when there is none."""
+    statement = select(_CASE).where(_CASE.c.id == case_id)
+    if connection.dialect.name != "sqlite":
+        statement = statement.with_for_update()
+    row = connection.execute(statement).mappings().first()
+    if row is None:
+        raise BadInput(f"there is no case {case_id}")
+    return row
+
+
+def step(
+    connection: Connection,
+    case: RowMapping,
+    move: Move,
+    *,
+    actor: str,
+    at: datetime,
+    reason: str = "",
+    data: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> RowMapping:
+    """Move a locked case and write the event; returns the row as it stands afterwards.
+
+    `data` is what replay needs (tier, assignee); `changes` are further columns. Raises `Conflict` when the table of moves
+    does not allow it: somebody else was quicker.
+    """
+    was = State(case["state"])
+    try:
+        state = after(was, move)
+    except IllegalMove as err:
+        raise Conflict(f"case {case['id']} moved meanwhile: {err}") from err
+    data = dict(data or {})
+    changes = {name: data[name] for name in ("tier", "assignee") if name in data} | changes
+    if "tier" in data:
+        changes["reason"] = reason
+    if state not in OWNED:
+        changes |= {"assignee": None, "lease_until": None}
+    if was is not state:
+        changes |= {"claimed_by": None, "claimed_until": None}
+    connection.execute(update(_CASE).where(_CASE.c.id == case["id"]).values(state=state.value, moved_at=at, **changes))
+    data["was"] = {name: case[name] for name in ("state", "tier", "outcome", "assignee", "reason", "due_at")}
+    connection.execute(_EVENT.insert().values(case_id=case["id"], at=at, actor=actor, move=move.value, reason=reason, data=data))
+    return lock_case(connection, case["id"])
