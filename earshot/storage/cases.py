@@ -15,7 +15,7 @@ from earshot.mention import Author, ScoredMention
 from earshot.storage.credit import credit_answer
 from earshot.storage.database import Database
 from earshot.storage.rows import author_of, case_of, scored_of
-from earshot.storage.steps import lock_case, step
+from earshot.storage.steps import lock_case, step, withdraw_draft
 from earshot.storage.tables import (
     AccountRow,
     AnswerRow,
@@ -38,6 +38,15 @@ _ACCOUNT, _SKILL = table(AccountRow), table(SkillRow)
 WAITING = (State.REVIEW, State.QUEUED, State.OFFERED, State.ASSIGNED, State.APPROVAL)
 #: replies of ours in a thread before the author must have the word
 REPLY_CAP = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """How replies leave the house."""
+
+    sources: frozenset[str]  #: names of the sources that may answer
+    after: timedelta = timedelta(seconds=10)  #: time to take it back
+    spacing: timedelta = timedelta(seconds=30)  #: between two replies of one source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +291,6 @@ class Cases:
             _label(connection, case["mention_id"], "tier", was=case["tier"], now_is=tier.value, by=by, at=now, note=note)
         if tier is Tier.NONE:
             move, due_at = Move.DISMISS, None
-        _withdraw_offers(connection, case["id"], now)
         reason = note or ("confirmed" if tier.value == case["tier"] else f"a person chose {tier.value.replace('_', ' ')}")
         moved = step(
             connection,
@@ -301,7 +309,6 @@ class Cases:
         """Give a case to a person. Staff keep a case until they let go; `lease_until` bounds a super-user's."""
         with self._db.writing() as connection:
             case = lock_case(connection, case_id)
-            _withdraw_offers(connection, case_id, now)
             return case_of(_own(connection, case, assignee, by=by, now=now, lease_until=lease_until))
 
     def release(self, case_id: int, *, by: int, now: datetime, reason: str = "let go") -> Case:
@@ -355,14 +362,12 @@ class Cases:
         text: str,
         now: datetime,
         needs_approval: bool,
-        source: str,
-        send_after: timedelta,
-        spacing: timedelta,
+        sending: Sending,
     ) -> Case:
         """Write an answer: a draft that waits for approval, or straight into the outbox.
 
         A case that nobody owns is taken first; somebody else's case raises `Conflict`. Raises `NotAllowed` when three
-        replies of ours stand in the thread and the author has not had a word since.
+        replies of ours stand in the thread and the author has not had a word since, or where the network cannot be answered from here.
         """
         if not text.strip():
             raise BadInput("the answer is empty: write something first")
@@ -384,11 +389,9 @@ class Cases:
                 return case_of(
                     step(connection, case, Move.DRAFT, actor=_account(by), at=now, data={"assignee": by}, reason="wrote a draft")
                 )
-            return case_of(_approve(connection, case, answer_id, by=by, now=now, source=source, send_after=send_after, spacing=spacing))
+            return case_of(_approve(connection, case, answer_id, by=by, now=now, sending=sending))
 
-    def approve_answer(
-        self, case_id: int, *, by: int, now: datetime, source: str, send_after: timedelta, spacing: timedelta, text: str | None = None
-    ) -> Case:
+    def approve_answer(self, case_id: int, *, by: int, now: datetime, sending: Sending, text: str | None = None) -> Case:
         """Send the waiting draft to the outbox, in the wording of `text` where given. Raises `NotAllowed` for one's own draft."""
         with self._db.writing() as connection:
             case = lock_case(connection, case_id)
@@ -397,7 +400,7 @@ class Cases:
                 raise NotAllowed("somebody else has to approve your own draft")
             if text is not None and text.strip() and text.strip() != draft["text"]:
                 connection.execute(update(_ANSWER).where(_ANSWER.c.id == draft["id"]).values(text=text.strip()))
-            return case_of(_approve(connection, case, draft["id"], by=by, now=now, source=source, send_after=send_after, spacing=spacing))
+            return case_of(_approve(connection, case, draft["id"], by=by, now=now, sending=sending))
 
     def reject_answer(self, case_id: int, *, by: int, now: datetime, note: str) -> Case:
         """Give a draft back to who wrote it, saying why."""
@@ -450,8 +453,7 @@ class Cases:
         """Raise a case to a higher tier; whoever had it loses it. Raises `Conflict` when it is finished meanwhile."""
         with self._db.writing() as connection:
             case = lock_case(connection, case_id)
-            _withdraw_offers(connection, case_id, now)
-            _withdraw_draft(connection, case_id)
+            withdraw_draft(connection, case_id)
             return case_of(
                 step(connection, case, Move.ESCALATE, actor=actor, at=now, reason=reason, data={"tier": tier.value}, due_at=due_at)
             )
@@ -609,18 +611,6 @@ def _label(connection: Connection, mention_id: int, question: str, *, was: str, 
     connection.execute(_LABEL.insert().values(mention_id=mention_id, question=question, was=was, now_is=now_is, by=by, at=at, note=note))
 
 
-def _withdraw_offers(connection: Connection, case_id: int, now: datetime) -> None:
-    connection.execute(update(_OFFER).where(_OFFER.c.case_id == case_id, _OFFER.c.state == "open").values(state="withdrawn", closed_at=now))
-
-
-def _withdraw_draft(connection: Connection, case_id: int) -> None:
-    connection.execute(
-        update(_ANSWER)
-        .where(_ANSWER.c.case_id == case_id, _ANSWER.c.state == AnswerState.DRAFT.value)
-        .values(state=AnswerState.WITHDRAWN.value)
-    )
-
-
 def _tier_to_answer(case: RowMapping) -> str:
     return str(case["tier"]) if case["tier"] != Tier.NONE else Tier.TIER_1.value
 
@@ -656,7 +646,6 @@ def _taken(connection: Connection, case: RowMapping, by: int, now: datetime) -> 
             outcome=Outcome.AUTOMATIC.value,
         )
     if case["state"] in (State.QUEUED, State.OFFERED):
-        _withdraw_offers(connection, case["id"], now)
         case = _own(connection, case, by, by=by, now=now)
     return case
 
@@ -688,21 +677,23 @@ def _approve(
     *,
     by: int,
     now: datetime,
-    source: str,
-    send_after: timedelta,
-    spacing: timedelta,
+    sending: Sending,
 ) -> RowMapping:
-    """Put an answer into the outbox, behind the last reply of the same source by at least `spacing`."""
-    parent = connection.execute(select(_MENTION.c.native_id, _MENTION.c.network).where(_MENTION.c.id == case["reply_to"])).one()
-    last = connection.execute(select(func.max(_REPLY.c.not_before)).where(_REPLY.c.source == source)).scalar_one()
-    not_before = now + send_after if last is None else max(now + send_after, last + spacing)
+    """Put an answer into the outbox, behind the last reply of the same source by at least `sending.spacing`."""
+    parent = connection.execute(
+        select(_MENTION.c.native_id, _MENTION.c.network, _MENTION.c.source).where(_MENTION.c.id == case["reply_to"])
+    ).one()
+    if parent.source not in sending.sources:
+        raise NotAllowed(f"we cannot post on {parent.network} from here: answer there by hand, then mark the case as solved")
+    last = connection.execute(select(func.max(_REPLY.c.not_before)).where(_REPLY.c.source == parent.source)).scalar_one()
+    not_before = now + sending.after if last is None else max(now + sending.after, last + sending.spacing)
     answer = connection.execute(select(_ANSWER.c.text, _ANSWER.c.by).where(_ANSWER.c.id == answer_id)).one()
     _decide(connection, answer_id, AnswerState.APPROVED, by=by, now=now)
     connection.execute(
         _REPLY.insert().values(
             case_id=case["id"],
             answer_id=answer_id,
-            source=source,
+            source=parent.source,
             network=parent.network,
             parent_id=parent.native_id,
             text=answer.text,
@@ -752,7 +743,7 @@ def _may_undo(last: RowMapping, by: int) -> None:
 def _take_back_answer(connection: Connection, case_id: int, move: Move, *, into: AnswerState) -> None:
     """Withdraw the answer that a taken-back step wrote or approved. Raises `Conflict` once it may have left the house."""
     if move is Move.DRAFT:
-        _withdraw_draft(connection, case_id)
+        withdraw_draft(connection, case_id)
     if move is not Move.APPROVE:
         return
     latest = select(func.max(_REPLY.c.id)).where(_REPLY.c.case_id == case_id).scalar_subquery()

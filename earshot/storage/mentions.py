@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from earshot.case import Case, Move, Route, State
+from earshot.case import Case, Move, Route
 from earshot.errors import Conflict
 from earshot.mention import Author, Mention, ScoredMention
 from earshot.storage.credit import credit_answer
 from earshot.storage.database import Database
 from earshot.storage.rows import author_of, author_values, case_of, mention_of, mention_values, pack_scores
+from earshot.storage.steps import leave
 from earshot.storage.tables import (
     GONE,
     HEARD,
@@ -82,6 +83,7 @@ class Original:
     id: int
     text: str
     author_id: int | None
+    copy_of: int | None = None  #: where it turned out to be a copy itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,8 +229,10 @@ class Mentions:
                 select(_COPY_KEY.c.key, func.min(_COPY_KEY.c.mention_id)).where(_COPY_KEY.c.key.in_(wanted)).group_by(_COPY_KEY.c.key)
             ).all()
             ids = {mention_id for _, mention_id in earliest}
-            rows = connection.execute(select(_MENTION.c.id, _MENTION.c.text, _MENTION.c.author_id).where(_MENTION.c.id.in_(ids)))
-            found = {row.id: Original(id=row.id, text=row.text, author_id=row.author_id) for row in rows}
+            rows = connection.execute(
+                select(_MENTION.c.id, _MENTION.c.text, _MENTION.c.author_id, _MENTION.c.copy_of).where(_MENTION.c.id.in_(ids))
+            )
+            found = {row.id: Original(id=row.id, text=row.text, author_id=row.author_id, copy_of=row.copy_of) for row in rows}
         return {key: found[mention_id] for key, mention_id in earliest if mention_id in found}
 
     def by_native_ids(self, network: str, native_ids: Iterable[str]) -> dict[str, int]:
@@ -269,10 +273,10 @@ class Mentions:
         self, connection: Connection, batch: Sequence[Routed], known: dict[str, Case], settle: Settle, now: datetime
     ) -> dict[str, int]:
         """Fold the batch into its cases; returns their ids by key. A key that another worker opened meanwhile is settled again."""
-        log = _CaseLog(now)
+        log = _CaseLog(now, known)
         for item in batch:
             if item.case_key is not None:
-                log.add(item, settle(log.now.get(item.case_key, known.get(item.case_key)), item), is_known=item.case_key in known)
+                log.add(item, settle(log.now.get(item.case_key, known.get(item.case_key)), item))
         opened = self._open_cases(connection, log)
         lost = {key for key in log.opening if key not in opened}
         log.write(connection, opened | {key: case.id for key, case in known.items()}, skip=lost)
@@ -310,19 +314,22 @@ class Mentions:
 class _CaseLog:
     """The cases a batch touches: how each stands now, and the steps to write."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, known: Mapping[str, Case]) -> None:
         self.at = now
+        self._known = known
         self.now: dict[str, Case] = {}
         self.opening: dict[str, list[Routed]] = {}
         self._touched: dict[str, list[Routed]] = {}
         self._steps: list[tuple[str, Routed, Move, str, Mapping[str, Any]]] = []
+        self._moves: dict[str, list[Move]] = {}
         self._verdicts: dict[str, bool] = {}
 
-    def add(self, item: Routed, settled: Settled, *, is_known: bool) -> None:
+    def add(self, item: Routed, settled: Settled) -> None:
         key = settled.case.key
         self.now[key] = settled.case
-        (self._touched if is_known else self.opening).setdefault(key, []).append(item)
+        (self._touched if key in self._known else self.opening).setdefault(key, []).append(item)
         self._steps += [(key, item, *step) for step in settled.steps]
+        self._moves.setdefault(key, []).extend(move for move, *_ in settled.steps)
         if settled.helped is not None:
             self._verdicts[key] = settled.helped
 
@@ -364,9 +371,10 @@ class _CaseLog:
 
     def write(self, connection: Connection, ids: Mapping[str, int], *, skip: set[str]) -> None:
         for key, items in self._touched.items():
-            changes = self._current(self.now[key], items[-1]) | {"mentions": _CASE.c.mentions + len(items), "replies": 0}
-            if self.now[key].state is State.QUEUED:
-                changes["assignee"] = None
+            case = self.now[key]
+            changes = self._current(case, items[-1]) | {"mentions": _CASE.c.mentions + len(items), "replies": 0, "assignee": case.assignee}
+            for move in self._moves[key]:
+                leave(connection, ids[key], self._known[key].state, move, at=self.at)
             connection.execute(update(_CASE).where(_CASE.c.id == ids[key]).values(**changes))
         events = [
             {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 from earshot.case import Move, ReplyState, State
 from earshot.storage.database import Database
 from earshot.storage.steps import lock_case, step
-from earshot.storage.tables import CaseRow, ReplyRow, table
+from earshot.storage.tables import CaseRow, MentionRow, ReplyRow, table
 
-_REPLY, _CASE = table(ReplyRow), table(CaseRow)
+_REPLY, _CASE, _MENTION = table(ReplyRow), table(CaseRow), table(MentionRow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,7 @@ class Outbox:
             values = {"state": ReplyState.SENT.value, "native_id": native_id, "url": url, "settled_at": now, "error": ""}
             if self._settle(connection, _mine(reply, worker), values):
                 _move(connection, reply.case_id, Move.SENT, now, "the reply stands on the network", counts=True)
+                _hear_again(connection, reply, now)
 
     def rejected(self, reply: Outgoing, *, error: str, worker: str, now: datetime) -> None:
         """The network will never take it: the case goes back to a person."""
@@ -92,10 +93,11 @@ class Outbox:
         with self._db.writing() as connection:
             self._settle(connection, _mine(reply, worker), {"state": ReplyState.UNKNOWN.value, "error": error, "not_before": retry_at})
 
-    def absent(self, reply: Outgoing, *, retry_at: datetime, worker: str) -> None:
-        """We looked and it is surely not there: it may be sent once more."""
+    def absent(self, reply: Outgoing, *, retry_at: datetime, worker: str, may_resend: bool) -> None:
+        """We looked and it is not there: look once more, or send it again where that was the proof."""
+        state = ReplyState.PENDING if may_resend else ReplyState.UNKNOWN
         with self._db.writing() as connection:
-            values = {"state": ReplyState.PENDING.value, "not_before": retry_at, "looked": _REPLY.c.looked + 1}
+            values = {"state": state.value, "not_before": retry_at, "looked": _REPLY.c.looked + 1}
             self._settle(connection, _mine(reply, worker), values)
 
     def postponed(self, reply: Outgoing, *, error: str, retry_at: datetime, worker: str) -> None:
@@ -104,7 +106,7 @@ class Outbox:
         with self._db.writing() as connection:
             self._settle(connection, _mine(reply, worker), {"state": state.value, "error": error, "not_before": retry_at})
 
-    def _settle(self, connection: Connection, mine: ColumnElement[bool], values: dict[str, object]) -> bool:
+    def _settle(self, connection: Connection, mine: ColumnElement[bool], values: Mapping[str, object]) -> bool:
         done = connection.execute(update(_REPLY).where(mine).values(claimed_by=None, claimed_until=None, **values))
         return done.rowcount == 1
 
@@ -127,3 +129,11 @@ def _move(connection: Connection, case_id: int, move: Move, now: datetime, reaso
     if case["state"] == State.SENDING:
         data = {"assignee": case["assignee"]} if move is Move.SENT else {}
         step(connection, case, move, actor="outbox", at=now, reason=reason, data=data)
+
+
+def _hear_again(connection: Connection, reply: Outgoing, now: datetime) -> None:
+    """An author who wrote while our reply was on its way has the word: somebody must read it."""
+    case = lock_case(connection, reply.case_id)
+    latest = connection.execute(select(_MENTION.c.native_id).where(_MENTION.c.id == case["reply_to"])).scalar_one()
+    if case["state"] == State.ANSWERED and latest != reply.parent_id:
+        step(connection, case, Move.REOPEN, actor="author", at=now, reason="the author wrote again meanwhile")

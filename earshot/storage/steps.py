@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select, update
 
-from earshot.case import OWNED, IllegalMove, Move, State, after
+from earshot.case import OWNED, AnswerState, IllegalMove, Move, OfferState, State, after
 from earshot.errors import BadInput, Conflict
-from earshot.storage.tables import CaseRow, EventRow, table
+from earshot.storage.tables import AnswerRow, CaseRow, EventRow, OfferRow, table
 
-_CASE, _EVENT = table(CaseRow), table(EventRow)
+_CASE, _EVENT, _OFFER, _ANSWER = table(CaseRow), table(EventRow), table(OfferRow), table(AnswerRow)
 
 
 def lock_case(connection: Connection, case_id: int) -> RowMapping:
@@ -47,6 +47,7 @@ def step(
         state = after(was, move)
     except IllegalMove as err:
         raise Conflict(f"case {case['id']} moved meanwhile: {err}") from err
+    leave(connection, case["id"], was, move, at=at)
     data = dict(data or {})
     changes = {name: data[name] for name in ("tier", "assignee") if name in data} | changes
     if "tier" in data:
@@ -59,3 +60,17 @@ def step(
     data["was"] = {name: case[name] for name in ("state", "tier", "outcome", "assignee", "reason", "due_at")}
     connection.execute(_EVENT.insert().values(case_id=case["id"], at=at, actor=actor, move=move.value, reason=reason, data=data))
     return lock_case(connection, case["id"])
+
+
+def leave(connection: Connection, case_id: int, was: State, move: Move, *, at: datetime) -> None:
+    """Withdraw what hangs on the state that a case leaves: its open offer, or its waiting draft."""
+    if was is State.OFFERED and move not in (Move.ACCEPT, Move.PASS, Move.EXPIRE, Move.JOIN):
+        open_offers = update(_OFFER).where(_OFFER.c.case_id == case_id, _OFFER.c.state == OfferState.OPEN.value)
+        connection.execute(open_offers.values(state=OfferState.WITHDRAWN.value, closed_at=at))
+    if was is State.APPROVAL and move not in (Move.APPROVE, Move.REJECT, Move.JOIN):
+        withdraw_draft(connection, case_id)
+
+
+def withdraw_draft(connection: Connection, case_id: int) -> None:
+    drafts = update(_ANSWER).where(_ANSWER.c.case_id == case_id, _ANSWER.c.state == AnswerState.DRAFT.value)
+    connection.execute(drafts.values(state=AnswerState.WITHDRAWN.value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-import sqlmodel
+import sqlmodel.sql.sqltypes
 from alembic import op
 
 import earshot.storage.columns
@@ -417,7 +417,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_reply_case_id"), ["case_id"], unique=False)
         batch_op.create_index("reply_native", ["network", "native_id"], unique=False)
         batch_op.create_index("reply_state", ["state", "not_before"], unique=False)
-
 
 
 def downgrade() -> None:
