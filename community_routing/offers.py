@@ -52,7 +52,7 @@ def beyond_the_roster(cases: Sequence[OpenCase], roster: Sequence[SuperUser]) ->
         return []
     present = [each for each in roster if each.open_posts and each.hours_per_week and not each.away]
     reached = np.any(allowed(cases, present), axis=0) if present else np.zeros(len(cases), bool)
-    return [cases[column] for column in np.flatnonzero(~reached)]
+    return [cases[column] for column in np.flatnonzero(~reached).tolist()]
 
 
 def _most_pressing(cases: Sequence[OpenCase], places: int) -> list[OpenCase]:
