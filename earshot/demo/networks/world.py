@@ -64,7 +64,7 @@ class _Network:
     newest: int = 0
 
 
-class Refused(Exception):  # noqa: N818 - the server's answer, no fault
+class Refused(Exception):
     """The network will not take this post. `why` is one of: gone, duplicate, empty, too long."""
 
     def __init__(self, why: str) -> None:
@@ -263,10 +263,10 @@ class World:
         """The keys of our own application and account, by the names that the source asks for."""
         names = {
             "x": ("bearer_token", "consumer_key", "consumer_secret", "access_token_secret"),
-            "reddit": ("client_id", "client_secret", "password"),
+            "reddit": ("client_id", "client_secret", "password", "refresh_token"),
         }[network]
         keys = {name: self._secret(network, name) for name in names}
-        return keys | ({"access_token": self.token("x", self.account)} if network == "x" else {"username": self.account})
+        return keys | ({"access_token": self.token("x", self.account)} if network == "x" else {})
 
     def environ(self, network: str, source: str | None = None) -> dict[str, str]:
         """`secrets` as the environment variables of a source called `source`."""

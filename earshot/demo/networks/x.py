@@ -62,7 +62,7 @@ def app(world: World, *, limit: int | None = None, only_recent: bool = False) ->
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class _Problem(Exception):  # noqa: N818 - an answer of the server, no fault
+class _Problem(Exception):
     def __init__(self, code: int, **body: Any) -> None:
         super().__init__(code)
         self.answer = _json(body, code)
