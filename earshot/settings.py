@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     batch: int = Field(500, ge=1, le=10_000, description="mentions understood and written in one transaction")
     lease_seconds: float = Field(120.0, gt=0, description="a worker that is silent for so long loses what it had claimed")
     offer_minutes: float = Field(20.0, gt=0, description="minutes that a super-user has to take an offer")
+    undo_seconds: float = Field(10.0, ge=0, description="seconds in which an approved answer can be taken back before it leaves")
     reply_spacing: float = Field(30.0, ge=0, description="seconds between two replies of one account on a network")
     busy_seconds: float = Field(30.0, gt=0, description="seconds that we wait for a locked database before we say so")
     log_format: Literal["text", "json"] = Field("text", description="how log lines look")
@@ -65,7 +66,7 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings calls it by name
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("EARSHOT_CONFIG", "earshot.toml")))

@@ -13,9 +13,12 @@ reports     numbers for pages and notebooks
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from earshot.storage.accounts import Accounts
 from earshot.storage.articles import Articles
 from earshot.storage.cases import Cases
+from earshot.storage.claims import release_claims
 from earshot.storage.database import Database
 from earshot.storage.handover import Handover
 from earshot.storage.mentions import Mentions
@@ -45,6 +48,10 @@ class Store:
         from earshot.storage.migrations import upgrade
 
         upgrade(self.database)
+
+    def release_claims(self, is_dead: Callable[[str], bool]) -> None:
+        """Give back at once what dead workers had claimed, instead of waiting for their leases to end."""
+        release_claims(self.database, is_dead)
 
     def close(self) -> None:
         self.database.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, or_, select, update
 
 from earshot.case import AnswerState, Case, Event, Move, Outcome, ReplyState, State, Tier
 from earshot.errors import BadInput, Conflict, NotAllowed
@@ -65,6 +65,16 @@ class QueueItem:
     mentions: int
     parts: tuple[tuple[str, float, str], ...]  #: what the priority is made of: (name, amount, words)
     assignee_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingCase:
+    """What the order of the queue is made of."""
+
+    id: int
+    priority: float
+    parts: tuple[tuple[str, float, str], ...]
+    due_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +268,22 @@ class Cases:
         )
         with self._db.reading() as connection:
             return [case_of(row) for row in connection.execute(statement).mappings()]
+
+    def waiting(self, *, limit: int = 5_000) -> list[WaitingCase]:
+        """The cases whose order may have changed with time, soonest due first."""
+        statement = select(_CASE.c.id, _CASE.c.priority, _CASE.c.parts, _CASE.c.due_at).where(_CASE.c.state.in_([s.value for s in WAITING]))
+        with self._db.reading() as connection:
+            rows = connection.execute(statement.order_by(_CASE.c.due_at).limit(limit))
+            return [WaitingCase(id=row.id, priority=row.priority, parts=_parts(row.parts), due_at=row.due_at) for row in rows]
+
+    def set_priorities(self, fresh: Mapping[int, tuple[float, tuple[tuple[str, float, str], ...]]]) -> None:
+        """Write the priorities that changed, in one batch."""
+        if not fresh:
+            return
+        statement = update(_CASE).where(_CASE.c.id == bindparam("b_id")).values(priority=bindparam("b_value"), parts=bindparam("b_parts"))
+        rows = [{"b_id": id_, "b_value": value, "b_parts": parts} for id_, (value, parts) in sorted(fresh.items())]
+        with self._db.writing() as connection:
+            connection.execute(statement, rows)
 
     # ---- moves of a person; each raises `Conflict` when the case moved meanwhile, `BadInput` when there is no such case
 

@@ -119,6 +119,12 @@ class Handover:
                 room[account] = room.get(account, 0) - n
         return room
 
+    def release(self, *, worker: str) -> None:
+        """Let go of what was claimed and not offered: nobody was free. It is looked at again at the next round."""
+        with self._db.writing() as connection:
+            mine = update(_CASE).where(_CASE.c.claimed_by == worker, _CASE.c.state == State.QUEUED.value)
+            connection.execute(mine.values(claimed_by=None, claimed_until=None))
+
     def accept(self, offer_id: int, *, by: int, now: datetime, lease: timedelta) -> Case:
         """Take an offered case. Raises `Conflict` when the offer is gone, `BadInput` when it never was hers."""
         with self._db.writing() as connection:

@@ -34,7 +34,12 @@ class SourceStatus:
     polled_at: datetime | None
     next_poll_at: datetime | None
     polls: int
-    reads_this_month: int
+    month: str  #: the month that `reads` counts, as "2026-11"
+    reads: int
+
+    def reads_in(self, now: datetime) -> int:
+        """Posts read so far in the month of `now`."""
+        return self.reads if self.month == f"{now:%Y-%m}" else 0
 
 
 class Sources:
@@ -95,6 +100,11 @@ class Sources:
                 .values(lease_by=None, lease_until=None, next_poll_at=next_poll_at, state=state.value, reason=reason, failures=failures)
             )
 
+    def mark(self, name: str, *, state: SourceState, reason: str) -> None:
+        """Say of a source what it is in, without polling it."""
+        with self._db.writing() as connection:
+            connection.execute(update(_SOURCE).where(_SOURCE.c.name == name).values(state=state.value, reason=reason))
+
     def wake(self, name: str) -> None:
         """Poll at the next chance, after a person mended what was broken."""
         with self._db.writing() as connection:
@@ -125,5 +135,6 @@ def _status(row: RowMapping) -> SourceStatus:
         polled_at=field("polled_at"),
         next_poll_at=field("next_poll_at"),
         polls=field("polls"),
-        reads_this_month=field("reads"),
+        month=field("month"),
+        reads=field("reads"),
     )

@@ -336,15 +336,6 @@ class ArticleRow(SQLModel, table=True):
     updated_at: datetime = _time()
 
 
-class PopulationRow(SQLModel, table=True):
-    """What influence is measured against: quantiles of the authors seen on a network."""
-
-    __tablename__ = "population"
-    network: str = Field(primary_key=True)
-    knots: Any = _json()
-    at: datetime = _time()
-
-
 def table(row: type[SQLModel]) -> Table:
     """The Core table behind a row class: batches are written with Core, ten times faster than through sessions."""
     return cast(Table, row.__table__)  # type: ignore[attr-defined]

@@ -80,13 +80,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_gap_source"), ["source"], unique=False)
 
     op.create_table(
-        "population",
-        sa.Column("network", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
-        sa.Column("knots", earshot.storage.columns.Json(), nullable=True),
-        sa.Column("at", earshot.storage.columns.UtcTime(), nullable=False),
-        sa.PrimaryKeyConstraint("network"),
-    )
-    op.create_table(
         "sign_in_try",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("key", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -472,7 +465,6 @@ def downgrade() -> None:
         batch_op.drop_index("try_key")
 
     op.drop_table("sign_in_try")
-    op.drop_table("population")
     with op.batch_alter_table("gap", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_gap_source"))
 

@@ -1,0 +1,354 @@
+"""READ FIRST: the five verbs, in order.
+
+    hear         a source is polled; its mentions and its cursor are kept in one transaction
+    understand   claimed mentions are scored by the classifiers …
+    weigh        … and by influence …
+    decide       … routed by the policy, and folded into cases, in one transaction
+    hand over    cases of the community become offers to super-users
+
+Each step claims its work with one statement, so that any number of processes may run the same steps side by side.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from earshot.case import Case, Move, Outcome, Route, State, Tier, after
+from earshot.errors import Conflict, SourceConfused, SourceError, SourceRefused, SourceUnavailable
+from earshot.mention import Mention, ScoredMention
+from earshot.rooms import Rooms
+from earshot.settings import SourceSettings
+from earshot.storage import Store
+from earshot.storage.mentions import Heard, Poll, Routed, Settled, Waiting
+from earshot.storage.sources import SourceState, SourceStatus
+from listener.source import Page, Source
+
+log = structlog.get_logger()
+
+#: the longest pause between two tries of a source that fails
+LONGEST_PAUSE = timedelta(hours=1)
+#: a source whose key was refused waits for a person
+UNTIL_A_PERSON_LOOKS = timedelta(days=3650)
+#: a mention that crashed a classifier so often is put aside
+POISON_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Who is working, and how long what it claims stays its own when it falls silent."""
+
+    name: str
+    lease: timedelta = timedelta(seconds=120)
+    batch: int = 500
+
+
+# ---- hear
+
+
+def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Worker, now: datetime) -> int:
+    """Poll one source to its end, if it is due and nobody else polls it; returns how many mentions were new.
+
+    Whatever the source does, the others go on: every failure ends in a state, a reason and a time for the next try.
+    """
+    status = store.sources.take(settings.name, worker=worker.name, now=now, lease=worker.lease)
+    if status is None:
+        return 0
+    if (allowed := settings.monthly_reads) is not None and status.reads_in(now) >= allowed:
+        reason = f"the {allowed} reads of this month are spent; raise monthly_reads or wait"
+        store.sources.done(settings.name, worker=worker.name, next_poll_at=_next_month(now), state=SourceState.PAUSED, reason=reason)
+        return 0
+    new = 0
+    try:
+        cursor = status.cursor
+        while True:
+            page = source.fetch(cursor, now=now)
+            new += _keep(store, settings, page, worker=worker, now=now)
+            cursor = page.cursor
+            if not page.more or not store.sources.extend(settings.name, worker=worker.name, now=now, lease=worker.lease):
+                break
+    except Conflict:
+        log.info("lease_lost", source=settings.name)
+        return new
+    except SourceError as err:
+        _note_failure(store, settings, status, err, worker=worker, now=now)
+        return new
+    store.sources.done(settings.name, worker=worker.name, next_poll_at=now + timedelta(seconds=settings.every), state=SourceState.HEALTHY)
+    log.info("polled", source=settings.name, new=new)
+    return new
+
+
+def keep(store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | None = None) -> int:
+    """Store mentions with the keys that near copies share; returns how many were new."""
+    from listener.near_copies import copy_keys
+
+    keys = copy_keys([mention.text for mention in mentions])
+    heard = [Heard(mention=mention, copy_keys=tuple(own)) for mention, own in zip(mentions, keys, strict=True)]
+    return store.mentions.keep_new(heard, source=source, now=now, poll=poll).new
+
+
+def _keep(store: Store, settings: SourceSettings, page: Page, *, worker: Worker, now: datetime) -> int:
+    gap = None if page.gap is None else (page.gap.since, page.gap.until, page.gap.why)
+    poll = Poll(source=settings.name, worker=worker.name, cursor=page.cursor, deleted=page.deleted, gap=gap, spent=page.spent)
+    return keep(store, page.mentions, source=settings.name, now=now, poll=poll)
+
+
+def _note_failure(store: Store, settings: SourceSettings, status: SourceStatus, err: SourceError, *, worker: Worker, now: datetime) -> None:
+    pause = min(LONGEST_PAUSE, timedelta(seconds=settings.every) * 2 ** min(status.failures + 1, 10)) * random.uniform(0.8, 1.2)
+    state, next_poll_at = SourceState.BROKEN, now + pause
+    if isinstance(err, SourceRefused):
+        next_poll_at = now + UNTIL_A_PERSON_LOOKS
+    elif isinstance(err, SourceUnavailable) and err.retry_at is not None:
+        state, next_poll_at = SourceState.THROTTLED, max(err.retry_at, now)
+    elif isinstance(err, SourceUnavailable | SourceConfused) and status.failures < 2:
+        state = SourceState.THROTTLED
+    store.sources.done(settings.name, worker=worker.name, next_poll_at=next_poll_at, state=state, reason=str(err), failed=True)
+    log.warning("poll_failed", source=settings.name, state=state.value, error=type(err).__name__, next_poll_at=next_poll_at.isoformat())
+
+
+def _next_month(now: datetime) -> datetime:
+    return (now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)
+
+
+# ---- understand, weigh, decide
+
+
+def understand(store: Store, rooms: Rooms, *, worker: Worker, now: datetime) -> int:
+    """Claim a batch of mentions and take them all the way to their cases; returns how many were written."""
+    waiting = store.mentions.claim(worker.batch, worker=worker.name, now=now, lease=worker.lease)
+    if not waiting:
+        return 0
+    return _understand(store, rooms, waiting, worker=worker, now=now)
+
+
+def _understand(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *, worker: Worker, now: datetime) -> int:
+    """One batch. When something in it crashes a room, halve it until the poison stands alone and the rest is through."""
+    try:
+        routed = decide(store, rooms, waiting, now=now)
+    except Exception:
+        if len(waiting) > 1:
+            half = len(waiting) // 2
+            return sum(_understand(store, rooms, part, worker=worker, now=now) for part in (waiting[:half], waiting[half:]))
+        [poison] = waiting
+        log.exception("mention_crashed_a_room", mention=poison.id, tries=poison.tries)
+        put_back = store.mentions.quarantine if poison.tries >= POISON_TRIES else store.mentions.release
+        put_back([poison.id], worker=worker.name)
+        return 0
+    return store.mentions.write_routed(routed, settle=settle, worker=worker.name, now=now)
+
+
+def decide(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *, now: datetime) -> list[Routed]:
+    """Scores, weights, route, priority and original of each claimed mention."""
+    scored = rooms.score([w.mention for w in waiting])
+    routes = rooms.triage(scored, now=now)
+    priorities = rooms.prioritise(scored, routes, now=now)
+    copies = _copies(store, waiting)
+    return [
+        Routed(
+            id=w.id,
+            author_id=w.author_id,
+            scored=s,
+            route=route,
+            copy_of=copies.get(w.id, (None, False))[0],
+            case_key=_case_key(w, route, copies.get(w.id)),
+            priority=priority.value,
+            parts=tuple((part.name, round(part.amount, 3), part.words) for part in priority.parts),
+        )
+        for w, s, route, priority in zip(waiting, scored, routes, priorities, strict=True)
+    ]
+
+
+def _case_key(waiting: Waiting, route: Route, copy: tuple[int, bool] | None) -> str | None:
+    """Which case a mention belongs to; None: it is counted with its original.
+
+    A copy opens no case, but for the request of somebody else: they wait for an answer of their own.
+    """
+    if copy is not None:
+        _, by_another = copy
+        if not by_another or route.tier is Tier.NONE:
+            return None
+    return case_key(waiting.mention)
+
+
+def case_key(mention: Mention) -> str:
+    """One author's need in one thread; where either is unknown, each mention is its own case."""
+    if mention.author is None or mention.thread_id is None:
+        return f"{mention.network}:{_quoted(mention.native_id)}"
+    return f"{mention.network}:{_quoted(mention.author.native_id)}:{_quoted(mention.thread_id)}"
+
+
+def _quoted(part: str) -> str:
+    return part.replace("%", "%25").replace(":", "%3A")
+
+
+def _copies(store: Store, waiting: Sequence[Waiting]) -> dict[int, tuple[int, bool]]:
+    """Mention id -> (id of its original, was it written by another author). Reposts that the network declares need no look at the text."""
+    from listener.near_copies import confirm, copy_keys
+
+    found = _declared_reposts(store, waiting)
+    keys = copy_keys([w.mention.text for w in waiting])
+    originals = store.mentions.originals(key for own in keys for key in own)
+    pairs = [
+        (w, originals[key])
+        for w, own in zip(waiting, keys, strict=True)
+        for key in sorted(set(own), key=lambda key: originals[key].id if key in originals else 0)
+        if key in originals and originals[key].id < w.id and w.id not in found
+    ]
+    for (w, original), is_copy in zip(pairs, confirm([(w.mention.text, o.text) for w, o in pairs]), strict=True):
+        if is_copy and w.id not in found:
+            by_another = original.author_id is None or original.author_id != w.author_id
+            first = original.copy_of or found.get(original.id, (original.id, False))[0]
+            found[w.id] = (first, by_another)
+    return found
+
+
+def _declared_reposts(store: Store, waiting: Sequence[Waiting]) -> dict[int, tuple[int, bool]]:
+    reposts = [w for w in waiting if w.mention.repost_of is not None]
+    found: dict[int, tuple[int, bool]] = {}
+    for network in {w.mention.network for w in reposts}:
+        own = [w for w in reposts if w.mention.network == network]
+        known = store.mentions.by_native_ids(network, {str(w.mention.repost_of) for w in own})
+        # A repost spreads a request, it does not make one: never a case of its own.
+        found |= {w.id: (known[repost], False) for w in own if (repost := str(w.mention.repost_of)) in known}
+    return found
+
+
+def settle(case: Case | None, item: Routed) -> Settled:
+    """What becomes of a case when a mention reaches it."""
+    if case is None:
+        return _open(item)
+    joined: _Step = (Move.JOIN, "the author wrote again", {})
+    if case.state is State.ANSWERED:
+        return _hear_verdict(case, item, joined)
+    if case.state in (State.SOLVED, State.CLOSED):
+        return _wake(case, item, joined)
+    if item.route.tier.rank > case.tier.rank and case.state is not State.SENDING:
+        return _raise(case, item, joined)
+    return Settled(case=_touched(case, item), steps=(joined,))
+
+
+_Step = tuple[Move, str, dict[str, str]]
+
+
+def _open(item: Routed) -> Settled:
+    move = _routing_move(item.route)
+    case = Case(
+        id=0,
+        key=item.case_key or "",
+        network=item.scored.mention.network,
+        state=after(State.NEW, move),
+        tier=item.route.tier,
+        outcome=item.route.outcome,
+        opened_at=item.scored.mention.posted_at,
+    )
+    return Settled(case=_routed(case, item), steps=((move, item.route.reason, _route_data(item.route)),))
+
+
+def _hear_verdict(case: Case, item: Routed, joined: _Step) -> Settled:
+    """The author spoke after our answer: it worked, or it did not, or something else."""
+    from community_routing.verdict import Kind, judge
+
+    [verdict] = judge([item.scored])
+    if verdict.kind is Kind.SOLVED:
+        solved = replace(_touched(case, item), state=after(case.state, Move.SOLVE))
+        return Settled(case=solved, steps=(joined, (Move.SOLVE, verdict.reason, {})), helped=True)
+    if verdict.kind is Kind.ASKS_AGAIN or item.route.tier is not Tier.NONE:
+        tier = max(case.tier, item.route.tier, key=lambda tier: tier.rank)
+        reopened = replace(_routed(case, item), state=after(case.state, Move.REOPEN), tier=tier, outcome=Outcome.AUTOMATIC, assignee=None)
+        steps = (joined, (Move.REOPEN, verdict.reason, {"tier": tier.value}))
+        return Settled(case=reopened, steps=steps, helped=False if verdict.kind is Kind.ASKS_AGAIN else None)
+    return Settled(case=_touched(case, item), steps=(joined,))
+
+
+def _wake(case: Case, item: Routed, joined: _Step) -> Settled:
+    """A finished case whose author writes again is routed anew when the new mention needs somebody."""
+    move = _routing_move(item.route)
+    if move is Move.DISMISS:
+        return Settled(case=_touched(case, item), steps=(joined,))
+    woken = replace(_routed(case, item), state=after(case.state, move), tier=item.route.tier, outcome=item.route.outcome, assignee=None)
+    return Settled(case=woken, steps=(joined, (move, item.route.reason, _route_data(item.route))))
+
+
+def _raise(case: Case, item: Routed, joined: _Step) -> Settled:
+    """The author grew angrier, or the matter harder: up it goes. A proposal stays a proposal."""
+    move = Move.PROPOSE if case.state is State.REVIEW else Move.ESCALATE
+    outcome = Outcome.REVIEW if move is Move.PROPOSE else Outcome.AUTOMATIC
+    raised = replace(_routed(case, item), state=after(case.state, move), tier=item.route.tier, outcome=outcome, assignee=None)
+    return Settled(case=raised, steps=(joined, (move, item.route.reason, _route_data(item.route))))
+
+
+def _routing_move(route: Route) -> Move:
+    if route.outcome is Outcome.REVIEW:
+        return Move.PROPOSE
+    return Move.DISMISS if route.tier is Tier.NONE else Move.QUEUE
+
+
+def _route_data(route: Route) -> dict[str, str]:
+    return {"tier": route.tier.value, "rule": route.rule, "policy": route.policy}
+
+
+def _routed(case: Case, item: Routed) -> Case:
+    """The case with what the new route says of it, its tier and state aside. A due time that was promised earlier stays."""
+    route = item.route
+    due = min((d for d in (case.due_at, route.due_at) if d is not None), default=None) if case.id else route.due_at
+    if case.state in (State.ANSWERED, State.SOLVED, State.CLOSED) and case.id:
+        due = route.due_at
+    case = _touched(case, item)
+    return replace(case, reason=route.reason, rule=route.rule, policy=route.policy, due_at=due)
+
+
+def _touched(case: Case, item: Routed) -> Case:
+    return replace(
+        case,
+        priority=max(case.priority, item.priority),
+        lang=_label(item.scored, "language", case.lang),
+        topics=tuple(dict.fromkeys((*case.topics, *_topics(item.scored)))),
+    )
+
+
+def _label(scored: ScoredMention, name: str, otherwise: str) -> str:
+    score = scored.score(name)
+    return score.label if score is not None and score.label != "unsure" else otherwise
+
+
+def _topics(scored: ScoredMention) -> tuple[str, ...]:
+    score = scored.score("topics")
+    return () if score is None or score.label == "none" else tuple(score.label.split())
+
+
+# ---- hand over
+
+
+def hand_over(store: Store, rooms: Rooms, *, worker: Worker, now: datetime, minutes: float) -> int:
+    """Offer cases of the community to super-users; those that nobody on the roster can take go to tier 1. Returns how many were offered."""
+    claimed = store.handover.claim(worker.batch, worker=worker.name, now=now, lease=worker.lease)
+    if not claimed:
+        return 0
+    plan = rooms.plan_offers(claimed, store.accounts.roster(now=now), now=now, minutes=minutes)
+    made = store.handover.write_offers(plan.offers, worker=worker.name, now=now)
+    for case in plan.beyond:
+        due_at = rooms.due(Tier.TIER_1, case.lang, now)
+        _escalate(store, case, tier=Tier.TIER_1, due_at=due_at, reason="no super-user writes this language on this network", now=now)
+    store.handover.release(worker=worker.name)
+    return made
+
+
+def look_after(store: Store, rooms: Rooms, *, now: datetime) -> int:
+    """Expire offers, take cases back from silent owners, raise what is overdue, refresh the order of the queue. Returns how many moved."""
+    moved = store.handover.expire(now)
+    for late in rooms.overdue(store.cases.overdue(now), now=now):
+        moved += _escalate(store, late.case, tier=late.tier, due_at=late.due_at, reason=late.reason, now=now)
+    store.cases.set_priorities(rooms.priorities_now(store.cases.waiting(), now=now))
+    return moved
+
+
+def _escalate(store: Store, case: Case, *, tier: Tier, due_at: datetime | None, reason: str, now: datetime) -> int:
+    try:
+        store.cases.escalate(case.id, tier=tier, due_at=due_at, reason=reason, now=now)
+    except Conflict:  # somebody answered it at this very moment
+        return 0
+    return 1

@@ -1,0 +1,292 @@
+"""The rooms, opened once and ready to work: models loaded, policy read, brand known.
+
+Rooms know neither one another nor the database; here their values are turned into each other's. Each library loads when its
+room is first used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from earshot.case import Case, Offer, PassReason, Route, Tier
+from earshot.errors import ConfigurationError
+from earshot.mention import Mention, ScoredMention
+from earshot.settings import Settings
+from earshot.storage import Store
+from earshot.storage.accounts import Member
+from earshot.storage.articles import Article
+from earshot.storage.cases import CasePage, Sending, SolvedCase, WaitingCase
+from earshot.storage.handover import ToOffer
+
+if TYPE_CHECKING:
+    from classifiers.brand import Brand
+
+    from community_routing.roster import SuperUser
+    from earshot.knowledge.suggest import Suggestion
+    from escalation.policy import Policy
+    from escalation.priority import Priority
+    from influence.weigh import Factor
+
+#: minutes that an answer takes, for the hours a super-user gives in a week
+MINUTES_PER_ANSWER = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferPlan:
+    offers: tuple[Offer, ...]
+    beyond: tuple[Case, ...]  #: what nobody on the roster could ever take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """An overdue case and where it goes."""
+
+    case: Case
+    tier: Tier
+    reason: str
+    due_at: datetime
+
+
+class Rooms:
+    """Everything that decides, for one policy and one brand."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        brand: Brand | None = None,
+        sending: Sending | None = None,
+    ) -> None:
+        self.policy = policy
+        self.brand = brand
+        self.sending = sending or Sending(sources=frozenset())
+
+    @classmethod
+    def open(cls, store: Store, settings: Settings, *, now: datetime) -> Rooms:
+        """Rooms for a database: its newest policy (the shipped one in a new database), the brand of the settings.
+
+        Raises `ConfigurationError` when a rule needs a score that nobody gives.
+        """
+        rooms = cls(
+            policy=_current_policy(store, settings, now),
+            brand=_brand(settings),
+            sending=sending_from(settings),
+        )
+        rooms.check()
+        return rooms
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` when the policy asks for a score that nobody gives."""
+        from classifiers import CLASSIFIERS
+        from escalation.policy import check
+
+        check(self.policy, {*CLASSIFIERS, "influence"})
+
+    # ---- understand and weigh
+
+    def score(self, mentions: Sequence[Mention]) -> list[ScoredMention]:
+        """Every question asked of every mention."""
+        from influence.weigh import default_population, weigh
+
+        understood = self._understanding.understand(mentions)
+        weights = weigh(mentions, default_population())
+        return [
+            ScoredMention(mention=scored.mention, scores=(*scored.scores, weight))
+            for scored, weight in zip(understood, weights, strict=True)
+        ]
+
+    @cached_property
+    def _understanding(self):  # type: ignore[no-untyped-def]
+        from classifiers import Understanding
+
+        return Understanding(brand=self.brand)
+
+    def explain(self, text: str) -> Mapping[str, Sequence[tuple[str, float]]]:
+        """Per question the words that weighed, with their sign."""
+        return self._understanding.explain(text)  # type: ignore[no-any-return]
+
+    def mask(self, text: str) -> str:
+        """The text with personal data replaced by what kind it was."""
+        from classifiers.personal_data import mask
+
+        return mask(text)
+
+    def influence_factors(self, mention: Mention) -> tuple[Factor, ...]:
+        """The factors of the author's influence as this mention shows it, in words."""
+        from influence.weigh import default_population, explain
+
+        return explain(mention, default_population())
+
+    # ---- decide
+
+    def triage(self, scored: Sequence[ScoredMention], *, now: datetime) -> list[Route]:
+        from escalation.triage import triage
+
+        return triage(scored, self.policy, now=now)
+
+    def prioritise(self, scored: Sequence[ScoredMention], routes: Sequence[Route], *, now: datetime) -> list[Priority]:
+        from escalation.priority import prioritise
+
+        return prioritise(scored, routes, self.policy, now=now)
+
+    def priorities_now(
+        self, waiting: Sequence[WaitingCase], *, now: datetime
+    ) -> dict[int, tuple[float, tuple[tuple[str, float, str], ...]]]:
+        """Case id -> its priority and parts as time left weighs now; only those that changed."""
+        from escalation.priority import time_left, time_pressure
+
+        fresh = {}
+        for case in waiting:
+            pressure = round(self.policy.weights.time * time_pressure(case.due_at, now=now), 3)
+            parts = tuple(
+                ("time", pressure, time_left(case.due_at, now=now)) if name == "time" else (name, amount, words)
+                for name, amount, words in case.parts
+            )
+            value = min(1.0, sum(amount for _, amount, _ in parts))
+            if abs(value - case.priority) >= 0.005:
+                fresh[case.id] = (value, parts)
+        return fresh
+
+    def due(self, tier: Tier, lang: str, now: datetime) -> datetime | None:
+        """When a case that reaches `tier` now must have an answer; None where nobody needs to answer."""
+        from escalation.sla import due
+
+        within = self.policy.within(tier)
+        return None if within is None else due(now, within, self.policy.hours_of(tier, lang))
+
+    def overdue(self, cases: Sequence[Case], *, now: datetime) -> list[Late]:
+        from escalation.overdue import overdue
+
+        by_id = {case.id: case for case in cases}
+        return [Late(case=by_id[e.case_id], tier=e.tier, reason=e.reason, due_at=e.due_at) for e in overdue(cases, self.policy, now=now)]
+
+    def lease_until(self, case: Case, now: datetime) -> datetime:
+        """How long a new owner of `case` may be silent."""
+        from escalation.overdue import lease_until
+
+        return lease_until(now, case.due_at, self.policy)
+
+    # ---- hand over
+
+    def plan_offers(self, claimed: Sequence[ToOffer], roster: Sequence[Member], *, now: datetime, minutes: float) -> OfferPlan:
+        from community_routing.match import OpenCase
+        from community_routing.offers import beyond_the_roster, make_offers
+
+        cases = {to_offer.case.id: to_offer.case for to_offer in claimed}
+        open_cases = [
+            OpenCase(
+                id=c.case.id,
+                lang=c.case.lang,
+                network=c.case.network,
+                topics=c.case.topics,
+                due_at=c.case.due_at,
+                priority=c.case.priority,
+                excluded=c.asked_before,
+            )
+            for c in claimed
+        ]
+        people = [_super_user(member) for member in roster]
+        beyond = {case.id for case in beyond_the_roster(open_cases, people)}
+        offers = make_offers([case for case in open_cases if case.id not in beyond], people, now=now, minutes=minutes)
+        return OfferPlan(offers=tuple(offers), beyond=tuple(cases[id_] for id_ in sorted(beyond)))
+
+    def needs_approval(self, trust_level: int) -> bool:
+        from community_routing.trust import needs_approval
+
+        return needs_approval(trust_level)
+
+    def may_approve(self, trust_level: int) -> bool:
+        from community_routing.trust import may_approve
+
+        return may_approve(trust_level)
+
+    def pass_tier(self, reason: PassReason, tier: Tier) -> Tier:
+        """Where a pass sends a case: too technical to the specialists, too angry to the front line, otherwise nowhere new."""
+        wanted = {PassReason.TOO_TECHNICAL: Tier.TIER_2, PassReason.TOO_ANGRY: Tier.TIER_1}.get(reason, tier)
+        return max(wanted, tier, key=lambda t: t.rank)
+
+    # ---- knowledge
+
+    def similar(self, store: Store, page: CasePage) -> list[Suggestion[SolvedCase]]:
+        """Past cases that ask the same, with the answers that helped."""
+        from earshot.knowledge.suggest import Candidate, suggest
+
+        past = store.cases.solved(topics=page.case.topics, lang=page.case.lang)
+        candidates = [Candidate(of=p, phrases=(p.text,), lang=p.lang, topics=frozenset(p.topics)) for p in past if p.id != page.case.id]
+        return suggest(_asked(page), lang=page.case.lang, topics=page.case.topics, candidates=candidates, most=3)
+
+    def articles(self, store: Store, text: str, lang: str, topics: Sequence[str]) -> list[Suggestion[Article]]:
+        """Two articles that fit."""
+        from earshot.knowledge.suggest import Candidate, suggest
+
+        candidates = [
+            Candidate(of=a, phrases=(a.title, *a.words), lang=a.lang, topics=frozenset({a.topic} - {""})) for a in store.articles.all()
+        ]
+        return suggest(text, lang=lang, topics=topics, candidates=candidates, most=2)
+
+
+def sending_from(settings: Settings) -> Sending:
+    sources = frozenset(source.name for source in settings.sources if source.replies)
+    return Sending(sources=sources, spacing=timedelta(seconds=settings.reply_spacing), after=timedelta(seconds=settings.undo_seconds))
+
+
+def _current_policy(store: Store, settings: Settings, now: datetime) -> Policy:
+    from escalation.policy import default_policy, parse_policy
+
+    stored = store.policies.current()
+    if stored is not None:
+        return parse_policy(stored.toml)
+    policy = default_policy() if settings.policy is None else parse_policy(_text(settings, "policy"))
+    version = f"{policy.version}-{hashlib.sha256(policy.text.encode()).hexdigest()[:8]}"
+    store.policies.add(version, policy.text, now=now, note="the policy that this database started with")
+    return policy
+
+
+def _brand(settings: Settings) -> Brand | None:
+    if settings.brand is None:
+        return None
+    from classifiers.brand import read_brand
+
+    return read_brand(_text(settings, "brand"))
+
+
+def _text(settings: Settings, name: str) -> str:
+    path = getattr(settings, name)
+    try:
+        return str(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise ConfigurationError(f"setting {name}: {path} cannot be read: {err.strerror}") from err
+    except UnicodeDecodeError as err:
+        raise ConfigurationError(f"setting {name}: {path} is not UTF-8 text") from err
+
+
+def _super_user(member: Member) -> SuperUser:
+    from community_routing.roster import Skill, SuperUser
+
+    chosen = member.membership
+    quiet = (time.fromisoformat(chosen.quiet_from), time.fromisoformat(chosen.quiet_to)) if chosen.quiet_from and chosen.quiet_to else None
+    return SuperUser(
+        account=member.account.id,
+        name=member.account.name,
+        languages=member.account.languages,
+        topics=member.account.topics,
+        trust=chosen.trust_level,
+        open_now=member.open_now + member.offers_now,
+        open_posts=chosen.open_posts,
+        hours_used=member.answers_this_week * MINUTES_PER_ANSWER / 60,
+        hours_per_week=chosen.hours_per_week,
+        quiet=quiet,
+        zone=chosen.timezone,
+        offered_at=member.last_offered_at,
+        skills=tuple(Skill(topic=topic, answered=answered, accepted=accepted) for topic, (answered, accepted) in chosen.skills.items()),
+        away=chosen.paused or chosen.consent_at is None,
+    )
+
+
+def _asked(page: CasePage) -> str:
+    return next((post.scored.mention.text for post in page.posts if post.in_case), "")

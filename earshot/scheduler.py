@@ -1,0 +1,167 @@
+"""When things happen: APScheduler wakes each source and each step of the pipeline on its own interval.
+
+Any number of processes may run this side by side: polls are held by a lease in the database, and every step claims its work.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+
+import structlog
+
+from earshot import outbox, pipeline
+from earshot.errors import ConfigurationError, StorageError
+from earshot.pipeline import Worker
+from earshot.registry import load
+from earshot.rooms import Rooms
+from earshot.settings import Settings, SourceSettings
+from earshot.storage import Store
+from earshot.storage.sources import SourceState
+from listener.source import Source
+
+log = structlog.get_logger()
+
+Clock = Callable[[], datetime]
+
+#: seconds between two looks for work of each step
+PACE = {"understand": 0.5, "hand_over": 2.0, "send": 1.0, "look_after": 10.0}
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def worker_for(settings: Settings) -> Worker:
+    """A name that no other worker has, and that tells on its own machine whether it is alive."""
+    name = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+    return Worker(name=name, lease=timedelta(seconds=settings.lease_seconds), batch=settings.batch)
+
+
+def is_dead(worker: str) -> bool:
+    """Whether that worker ran on this machine and its process is gone; nothing is said of other machines."""
+    host, _, rest = worker.partition("/")
+    pid = rest.partition("/")[0]
+    if host != socket.gethostname() or not pid.isdigit() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def open_source(settings: SourceSettings) -> Source:
+    """The source that `settings` describe. Raises `ConfigurationError` when a secret is missing or the network is unknown."""
+    from listener import SOURCES
+
+    source: Source = load(SOURCES, settings.network, kind="network")(settings)
+    return source
+
+
+class House:
+    """A store, its rooms and its sources at work. Use it as a context manager, or call `step()` for one round by hand."""
+
+    def __init__(self, settings: Settings, store: Store, rooms: Rooms, *, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.store = store
+        self.rooms = rooms
+        self.clock = clock
+        self.worker = worker_for(settings)
+        self.sources = self._open_sources()
+        self._stopping = threading.Event()
+        self._scheduler = self._schedule()
+
+    def _open_sources(self) -> Mapping[str, tuple[SourceSettings, Source]]:
+        """Sources that can be opened; what is wrong with the others stands in their state, and stops nobody else."""
+        self.store.sources.declare([(source.name, source.network) for source in self.settings.sources])
+        opened: dict[str, tuple[SourceSettings, Source]] = {}
+        for settings in self.settings.sources:
+            try:
+                opened[settings.name] = (settings, open_source(settings))
+            except ConfigurationError as err:
+                self.store.sources.mark(settings.name, state=SourceState.BROKEN, reason=str(err))
+                log.error("source_not_opened", source=settings.name, reason=str(err))
+        return opened
+
+    def _schedule(self):  # type: ignore[no-untyped-def]
+        from apscheduler.executors.pool import ThreadPoolExecutor
+        from apscheduler.schedulers.background import BackgroundScheduler
+
+        executor = ThreadPoolExecutor(len(self.sources) + len(PACE))
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        scheduler = BackgroundScheduler(executors={"default": executor}, job_defaults=defaults, timezone=UTC)
+        for name, (settings, _) in self.sources.items():
+            # A tenth of the interval: the database knows when the poll is due, this only looks.
+            seconds = min(max(settings.every / 10, 0.1), 5.0)
+            scheduler.add_job(
+                self._guarded, "interval", args=[self.listen, name], seconds=seconds, id=f"listen:{name}", next_run_time=utc_now()
+            )
+        for name, seconds in PACE.items():
+            scheduler.add_job(self._guarded, "interval", args=[getattr(self, name)], seconds=seconds, id=name, next_run_time=utc_now())
+        return scheduler
+
+    def _guarded(self, job: Callable[..., int], *args: str) -> None:
+        """The one loop that catches broadly: whatever happened to this round, the next one comes."""
+        try:
+            job(*args)
+        except StorageError as err:
+            log.error("database", job=job.__name__, reason=str(err))
+        except Exception:
+            log.exception("round_failed", job=job.__name__)
+
+    # ---- the rounds; each returns how much it did
+
+    def listen(self, name: str) -> int:
+        settings, source = self.sources[name]
+        return pipeline.hear(self.store, settings, source, worker=self.worker, now=self.clock())
+
+    def understand(self) -> int:
+        done = 0
+        while not self._stopping.is_set() and (n := pipeline.understand(self.store, self.rooms, worker=self.worker, now=self.clock())):
+            done += n
+        return done
+
+    def hand_over(self) -> int:
+        return pipeline.hand_over(self.store, self.rooms, worker=self.worker, now=self.clock(), minutes=self.settings.offer_minutes)
+
+    def send(self) -> int:
+        sources = {name: source for name, (settings, source) in self.sources.items() if settings.replies}
+        return outbox.send_all(self.store, sources, worker=self.worker, now=self.clock())
+
+    def look_after(self) -> int:
+        return pipeline.look_after(self.store, self.rooms, now=self.clock())
+
+    def step(self) -> None:
+        """One round of everything, in order: for `earshot listen --once` and for a story that is played."""
+        for name in self.sources:
+            self.listen(name)
+        self.understand()
+        self.look_after()
+        self.hand_over()
+        self.send()
+
+    # ---- running by itself
+
+    def __enter__(self) -> House:
+        self.store.release_claims(is_dead)
+        self._scheduler.start()
+        log.info("working", worker=self.worker.name, sources=len(self.sources))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
+        """Finish the round under way, then stop."""
+        self._stopping.set()
+        self._scheduler.shutdown(wait=True)
+        self.close()
+
+    def close(self) -> None:
+        for _, source in self.sources.values():
+            source.close()
