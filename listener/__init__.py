@@ -1,6 +1,8 @@
 """HEAR: one source per network. A new network is one file and one line here."""
 
 SOURCES = {
+    "feed": "listener.feed:FeedSource",
+    "hackernews": "listener.hackernews:HackerNewsSource",
     "reddit": "listener.reddit:RedditSource",
     "x": "listener.x:XSource",
 }

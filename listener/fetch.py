@@ -71,7 +71,7 @@ def resolve(host: str, port: int) -> list[str]:
 class GuardedClient:
     """Fetches documents; keeps no connection and no state between calls, so that threads may share it.
 
-    `allow_private` lets a call reach the host that it names though its address is private (a server in your own house); a redirect from there
+    `allow_private` lets a call reach the host that it names though its address is private (a server of your own); a redirect from there
     to another private host stays closed. `tls` replaces the system's trust store.
     """
 
