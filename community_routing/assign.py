@@ -14,7 +14,7 @@ from community_routing.match import Floats, Match
 
 Ints = NDArray[np.int64]
 
-STEP = 0.01  #: least raise of a bid; gains lie in 0..1.25
+STEP = 0.02  #: least raise of a bid; gains lie in 0..1.25
 SHORT_LIST = 128
 MOST_ROUNDS = 2_000  #: whatever holds then is a valid assignment, only a less good one
 
@@ -25,7 +25,7 @@ def assign(match: Match, *, step: float = STEP) -> Ints:
     for _ in range(MOST_ROUNDS):
         if not auction.bid():
             break
-    return auction.owner
+    return auction.owner[: match.gain.shape[1]]
 
 
 def total(match: Match, owner: Ints) -> float:
@@ -38,10 +38,12 @@ def total(match: Match, owner: Ints) -> float:
 
 class _Auction:
     def __init__(self, match: Match, step: float) -> None:
-        self.gain, self.cost, self.step = match.gain, match.cost, np.float32(step)
-        bidders, cases = match.gain.shape
+        self.cost, self.step = match.cost, np.float32(step)
         self.room = np.isfinite(match.cost).sum(axis=1)
         self.places = match.cost.shape[1]
+        # Worthless cases fill up a short queue, so that every bidder sees one case more than she has places.
+        self.gain = np.pad(match.gain, ((0, 0), (0, max(0, self.places + 1 - match.gain.shape[1]))))
+        bidders, cases = self.gain.shape
         self.held = np.zeros(bidders, np.int64)
         self.price = np.zeros(cases, np.float32)
         self.owner = np.full(cases, -1, np.int64)
@@ -49,7 +51,7 @@ class _Auction:
         self.lists = np.zeros((bidders, self.width), np.int64)
         self.unseen = np.full(bidders, np.inf, np.float32)  #: no case outside her list is worth more to her than this
         self.stale = np.ones(bidders, bool)
-        self.bidding = (self.room > 0) & (cases > 0)
+        self.bidding = self.room > 0
 
     def bid(self) -> bool:
         """One round. False when nobody wants to bid any more."""
@@ -78,10 +80,8 @@ class _Auction:
         cases = self.lists[rows]
         net = self.gain[rows[:, None], cases] - self.price[cases]
         net[self.owner[cases] == rows[:, None]] = -np.inf
-        order = np.argsort(-net, axis=1, kind="stable")[:, : self.places + 1]
-        net, cases = np.take_along_axis(net, order, 1), np.take_along_axis(cases, order, 1)
-        short = self.places + 1 - order.shape[1]
-        return np.pad(cases, ((0, 0), (0, max(0, short)))), np.pad(net, ((0, 0), (0, max(0, short))), constant_values=-np.inf)
+        order = np.argsort(-net, axis=1)[:, : self.places + 1]
+        return np.take_along_axis(cases, order, 1), np.take_along_axis(net, order, 1)
 
     def _list_anew(self, rows: Ints) -> None:
         if not rows.size:

@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 
 PRIOR = 4.0  #: answers that the first guess is worth
 DECLARED, UNDECLARED = 0.55, 0.2  #: first guess for a topic she named, and for one she did not
-EXPLORE = 0.6  #: how far a draw strays, in standard deviations
+EXPLORE = 1.0  #: how far a draw strays, in standard deviations
 TIE = 0.02  #: a draw's least width; keeps like cases from being fought over one by one
 SERVED = 0.25  #: any offer is better than none
 FATIGUE = 0.2  #: what a full load costs
