@@ -132,8 +132,8 @@ def _percentiles(networks: NDArray[np.object_], raw: Floats, knots: Mapping[str,
 def _standing(raw: Floats, knots: Floats) -> Floats:
     """Share below `raw`; where many stand on one value (no reactions at all), the middle of them."""
     below = 1 - np.interp(-raw, -knots[::-1], 1 - np.array(KNOTS)[::-1])
-    upto = np.interp(raw, knots, KNOTS)
-    return (below + upto) / 2
+    middle: Floats = (below + np.interp(raw, knots, KNOTS)) / 2
+    return middle
 
 
 def _filled(mentions: Sequence[Mention], reached: Floats, population: Population) -> Floats:
