@@ -150,8 +150,7 @@ class RedditSource:
 
     def reply(self, parent_id: str, text: str, *, key: str) -> Posted:  # noqa: ARG002 - Reddit has no idempotency key
         self._require_replies()
-        with self._trouble():
-            self._client().auth.scopes()  # signs in where that is due, so that a failure to do so is not taken for a lost post
+        self._sign_in()
         try:
             return self._posted(self._client().request(method="POST", path="api/comment", data={"thing_id": parent_id, "text": text}))
         except Denied as err:
@@ -313,6 +312,14 @@ class RedditSource:
                 **addresses,
             )
         return self._reddit
+
+    def _sign_in(self) -> None:
+        """Where that is due; apart from the reply, so that a failure here is not taken for a reply that may stand there."""
+        try:
+            with self._trouble():
+                self._client().auth.scopes()
+        except SourceConfused as err:
+            raise SourceUnavailable(f"{self._name}: Reddit's answer to our sign-in cannot be read; will be tried again") from err
 
     def _get(self, path: str, params: dict[str, Any]) -> Any:
         return self._client().request(method="GET", path=path, params=params)

@@ -103,6 +103,8 @@ class Wire(HTTPAdapter):
                 body = self._read(response.raw)
         except (RequestException, HTTPError, OSError, ValueError) as err:
             raise self._trouble(err, late=monotonic() - started >= self.deadline) from err
+        if monotonic() - started >= self.deadline:  # cut inside the head, an answer looks whole
+            raise self._trouble(TimeoutError(), late=True)
         return self._judge(_whole(response, body))
 
     def _readdress(self, request: PreparedRequest) -> None:

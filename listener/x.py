@@ -21,7 +21,7 @@ import structlog
 import tweepy
 from requests.exceptions import RequestException
 
-from earshot.errors import ConfigurationError, ReplyRefused, ReplyUnknown, SourceConfused, SourceRefused
+from earshot.errors import ConfigurationError, ReplyRefused, ReplyUnknown, SourceConfused, SourceError, SourceRefused
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings, secret
 from listener.source import Gap, Page, Posted
@@ -242,9 +242,15 @@ class XSource:
         told = _told(err.answer)
         if err.answer.status_code == 401 or any(problem in err.answer.text for problem in _OUR_FAULT):
             raise self._refused(err, _USER_SECRETS) from err
-        if "duplicate" in told.lower() and (posted := self.find_reply(parent_id, text)):
+        if "duplicate" in told.lower() and (posted := self._standing(parent_id, text)):
             return posted
         raise ReplyRefused(f"{self._name}: X does not take this reply: {told}") from err
+
+    def _standing(self, parent_id: str, text: str) -> Posted | None:
+        try:
+            return self.find_reply(parent_id, text)
+        except SourceError as err:
+            raise ReplyUnknown(f"{self._name}: the same words are posted already, perhaps as this reply") from err
 
     def _posted(self, native_id: str) -> Posted:
         return Posted(native_id=native_id, url=f"{self._site}/{self._account}/status/{native_id}")

@@ -1,0 +1,151 @@
+"""The fake networks as fixtures: `x_network` and `reddit_network`, each with its world, its faults and a source that listens to it.
+
+A network that joins gives its own fixture with the methods of `FakeNetwork`, and one line in `tests/listener/test_every_source.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fake_networks.faults import Faults
+from starlette.types import ASGIApp
+
+from earshot.demo.networks import reddit, x
+from earshot.demo.networks.serving import serve_app
+from earshot.demo.networks.world import World
+from earshot.mention import Mention
+from earshot.registry import load
+from earshot.settings import SourceSettings
+from listener import SOURCES
+from listener.source import Page, Source
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+
+@dataclass
+class FakeNetwork:
+    name: str
+    url: str
+    world: World
+    faults: Faults
+    reads: str  #: part of the path that reading calls
+    writes: str  #: part of the path that answering calls
+    query: str
+    items: Callable[[Any], list[Any]]  #: the list of posts inside an answer
+    reset: Callable[[float], dict[str, str]]  #: headers that ask to wait until then, in the network's own way; given seconds since 1970
+    main_secret: str  #: the variable that a 401 while reading must name
+    _open: list[Source] = field(default_factory=list)
+
+    def source(self, *, deadline: float = 5.0, **changes: Any) -> Source:
+        given = {
+            "name": self.name,
+            "network": self.name,
+            "query": self.query,
+            "url": self.url,
+            "account": self.world.account,
+            "replies": True,
+        }
+        source: Source = load(SOURCES, self.name, kind="source")(SourceSettings(**(given | changes)), deadline=deadline)
+        self._open.append(source)
+        return source
+
+    def post(self, text: str, *, author: str = "ann", at: datetime = NOW, **more: Any) -> str:
+        """A post that the source must hear."""
+        title = {"title": ""} if self.name == "reddit" and "reply_to" not in more else {}
+        return self.world.post(self.name, author, f"lumifern: {text}", at=at, **(title | more))
+
+    def close(self) -> None:
+        for source in self._open:
+            source.close()
+
+
+def read_all(
+    source: Source, cursor: str | None = None, *, now: datetime = NOW, most: int = 60
+) -> tuple[list[Mention], str | None, list[Page]]:
+    """Fetch until the source says that nothing waits: all mentions, the last cursor, and the pages."""
+    pages: list[Page] = []
+    while not pages or pages[-1].more:
+        assert len(pages) < most, "the source never comes to an end"
+        pages.append(source.fetch(cursor, now=now))
+        cursor = pages[-1].cursor
+    return [mention for page in pages for mention in page.mentions], cursor, pages
+
+
+def _x(url: str, faults: Faults, world: World) -> FakeNetwork:
+    return FakeNetwork(
+        name="x",
+        url=url,
+        world=world,
+        faults=faults,
+        reads="/2/tweets/search/recent",
+        writes="/2/tweets",
+        query="lumifern",
+        items=lambda body: body["data"],
+        reset=lambda epoch: {"x-rate-limit-reset": str(int(epoch))},
+        main_secret="EARSHOT_SECRET_X_BEARER_TOKEN",
+    )
+
+
+def _reddit(url: str, faults: Faults, world: World) -> FakeNetwork:
+    return FakeNetwork(
+        name="reddit",
+        url=url,
+        world=world,
+        faults=faults,
+        reads="/r/lumifern/new",
+        writes="/api/comment",
+        query="r/lumifern",
+        items=lambda body: body["data"]["children"],
+        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        main_secret="EARSHOT_SECRET_REDDIT_REFRESH_TOKEN",
+    )
+
+
+async def _nobody_home(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("a call outside a test")
+
+
+def _served() -> Iterator[tuple[str, Faults]]:
+    faults = Faults(_nobody_home)
+    with serve_app(faults) as served:
+        yield served.url, faults
+
+
+@pytest.fixture(scope="session")
+def x_server() -> Iterator[tuple[str, Faults]]:
+    yield from _served()
+
+
+@pytest.fixture(scope="session")
+def reddit_server() -> Iterator[tuple[str, Faults]]:
+    yield from _served()
+
+
+def _network(
+    server: tuple[str, Faults],
+    app: Callable[[World], ASGIApp],
+    describe: Callable[[str, Faults, World], FakeNetwork],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[FakeNetwork]:
+    url, faults = server
+    world = World(clock=lambda: NOW)
+    faults.begin(app(world))
+    network = describe(url, faults, world)
+    for name, value in world.environ(network.name).items():
+        monkeypatch.setenv(name, value)
+    yield network
+    network.close()
+
+
+@pytest.fixture
+def x_network(x_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network(x_server, x.app, _x, monkeypatch)
+
+
+@pytest.fixture
+def reddit_network(reddit_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network(reddit_server, reddit.app, _reddit, monkeypatch)
