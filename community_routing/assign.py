@@ -14,7 +14,7 @@ from community_routing.match import Floats, Match
 
 Ints = NDArray[np.int64]
 
-STEP = 0.02  #: least raise of a bid; gains lie in 0..1.25
+STEP = 0.02  #: least raise of a bid; gains lie in 0..1.75
 SHORT_LIST = 128
 MOST_ROUNDS = 2_000  #: whatever holds then is a valid assignment, only a less good one
 

@@ -22,8 +22,8 @@ PRIOR = 4.0  #: answers that the first guess is worth
 DECLARED, UNDECLARED = 0.55, 0.2  #: first guess for a topic she named, and for one she did not
 EXPLORE = 1.0  #: how far a draw strays, in standard deviations
 TIE = 0.02  #: a draw's least width; keeps like cases from being fought over one by one
-SERVED = 0.25  #: any offer is better than none
-FATIGUE = 0.2  #: what a full load costs
+SERVED = 0.75  #: any offer is better than none; no cost outweighs it
+FATIGUE = 0.4  #: what a full load costs, beside a chance of 0..1: fairness counts about as much as skill
 RESTED = timedelta(hours=2)  #: an offer longer ago than this no longer tires
 
 
@@ -53,7 +53,7 @@ def match(cases: Sequence[OpenCase], roster: Sequence[SuperUser], *, now: dateti
     """Weigh every case against every super-user. Cases in a language that nobody is sure of match nobody."""
     chance = _chance(cases, roster, seed)
     worth = 0.5 + 0.5 * np.clip(np.array([case.priority for case in cases], np.float32), 0, 1)
-    gain = np.where(allowed(cases, roster), (SERVED + chance) * worth, np.float32(0))
+    gain = np.where(allowed(cases, roster), SERVED + chance * worth, np.float32(0))
     return Match(gain=gain.astype(np.float32, copy=False), cost=_cost(roster, now))
 
 
@@ -142,9 +142,9 @@ def _cost(roster: Sequence[SuperUser], now: datetime) -> Floats:
 
 
 def _tiredness(super_user: SuperUser, now: datetime) -> float:
-    """0..1.5: the share of her hours that is used up, and half a point more when she was asked a moment ago."""
-    week = super_user.hours_used / super_user.hours_per_week if super_user.hours_per_week else 1.0
+    """0..0.75: half the share of her hours that is used up, and a quarter more when she was asked a moment ago."""
+    week = 0.5 * super_user.hours_used / super_user.hours_per_week if super_user.hours_per_week else 0.5
     if super_user.offered_at is None:
         return week
     rest = max(now - super_user.offered_at, timedelta(0)) / RESTED
-    return week + 0.5 * max(0.0, 1.0 - rest)
+    return week + 0.25 * max(0.0, 1.0 - rest)

@@ -65,7 +65,8 @@ def test_a_case_that_waits_for_somebody_asleep_is_not_beyond_the_roster() -> Non
 
 
 def test_super_users_of_equal_skill_share_the_work_evenly() -> None:
-    roster = [replace(ANNA, account=number) for number in range(10)]
+    skills = (Skill(topic="hub", answered=200, accepted=180),)
+    roster = [replace(ANNA, account=number, skills=skills) for number in range(10)]
     asked = Counter(offer.super_user for offer in offers([replace(CASE, id=number) for number in range(30)], roster))
     assert set(asked.values()) == {3}
 
