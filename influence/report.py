@@ -58,7 +58,7 @@ def influence_table(rows: Sequence[AuthorRow]) -> pd.DataFrame:
 
 def to_csv(table: pd.DataFrame) -> str:
     """CSV that is safe to open: words that a spreadsheet would take for a formula are led by an apostrophe."""
-    text: str = _rounded(table).map(neutralise).to_csv(index=False, lineterminator="\n")
+    text: str = _rounded(table).map(neutralise).map(printable).to_csv(index=False, lineterminator="\n")
     return text
 
 

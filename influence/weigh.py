@@ -1,7 +1,7 @@
 """Mentions become "influence" scores: a percentile 0..1 among the authors of that network, with its factors.
 
-Reach counts for 70 %, resonance for 30 %. Each is a percentile of its own; the share of authors below their weighted sum is again a
-percentile, so that "top 5 %" means what it says. An unknown factor leaves the other one alone, with less confidence; without either the
+Reach counts for 70 %, resonance for 30 %. Each is a percentile of its own; where their weighted sum stands among the sums of that
+network's authors is again a percentile, so that "top 5 %" means what it says. An unknown factor leaves the other one alone, with less confidence; without either the
 score is the middle, with no confidence at all.
 """
 
@@ -30,11 +30,15 @@ OTHER = "other"  #: knots of a network that we know nothing of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """The authors to compare with: values of reach and resonance at `KNOTS`, rising, per network. `other` is always there."""
+    """The authors to compare with: per network, the values at `KNOTS` of reach, of resonance and of their weighted sum, rising.
+
+    `other` is always there.
+    """
 
     by: str
     reach: Mapping[str, tuple[float, ...]]
     resonance: Mapping[str, tuple[float, ...]]
+    total: Mapping[str, tuple[float, ...]]
 
     @classmethod
     def of(cls, mentions: Iterable[Mention], *, by: str = BY) -> Population:
@@ -44,7 +48,9 @@ class Population:
         reached = reach(each)
         drawn = resonance(each, _filled(each, reached, shipped))
         networks = np.array([m.network for m in each], object)
-        return cls(by=by, reach=_knots(networks, reached, shipped.reach), resonance=_knots(networks, drawn, shipped.resonance))
+        far, deep = _knots(networks, reached, shipped.reach), _knots(networks, drawn, shipped.resonance)
+        total = REACH * _percentiles(networks, reached, far) + RESONANCE * _percentiles(networks, drawn, deep)
+        return cls(by=by, reach=far, resonance=deep, total=_knots(networks, total, shipped.total))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,7 @@ def default_population() -> Population:
             {name: tuple(np.maximum(0, np.log(middle) + spread * normal)) for name, (middle, spread) in typical.items()}
         ),
         resonance=MappingProxyType({OTHER: tuple(-1.2 + 1.3 * normal)}),
+        total=MappingProxyType({OTHER: _independent_total()}),
     )
 
 
@@ -114,7 +121,7 @@ def measure(mentions: Sequence[Mention], population: Population) -> Measured:
     reached = reach(mentions)
     drawn = resonance(mentions, _filled(mentions, reached, population))
     far, deep = _percentiles(networks, reached, population.reach), _percentiles(networks, drawn, population.resonance)
-    both = _share_below(REACH * far + RESONANCE * deep)
+    both = _percentiles(networks, REACH * far + RESONANCE * deep, population.total)
     value = np.where(np.isnan(both), np.where(np.isnan(far), deep, far), both)
     confidence = SURE_OF_REACH * ~np.isnan(far) + SURE_OF_RESONANCE * ~np.isnan(deep)
     return Measured(reach=far, resonance=deep, value=np.where(np.isnan(value), 0.5, value), confidence=confidence)
@@ -142,14 +149,11 @@ def _filled(mentions: Sequence[Mention], reached: Floats, population: Population
     return np.where(np.isnan(reached), [middle.get(m.network, middle[OTHER]) for m in mentions], reached)
 
 
-def _share_below(total: Floats) -> Floats:
-    """P(REACH * U + RESONANCE * V <= total) for independent uniform U and V: the percentile of a weighted sum of percentiles."""
-
-    def ramp(x: Floats) -> Floats:
-        return np.maximum(x, 0) ** 2
-
-    area = ramp(total) - ramp(total - REACH) - ramp(total - RESONANCE)
-    return np.clip(area / (2 * REACH * RESONANCE), 0, 1)
+def _independent_total() -> tuple[float, ...]:
+    """Knots of REACH * U + RESONANCE * V for independent uniform U and V."""
+    x = np.linspace(0, 1, 2001)
+    area = np.maximum(x, 0) ** 2 - np.maximum(x - REACH, 0) ** 2 - np.maximum(x - RESONANCE, 0) ** 2
+    return tuple(np.interp(KNOTS, area / (2 * REACH * RESONANCE), x).tolist())
 
 
 def _knots(networks: NDArray[np.object_], raw: Floats, shipped: Mapping[str, tuple[float, ...]]) -> Mapping[str, tuple[float, ...]]:
