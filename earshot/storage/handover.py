@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, and_, func, or_, select, update
 
-from earshot.case import Case, Move, Offer, OfferState, PassReason, State, Tier
+from earshot.case import AnswerState, Case, Move, Offer, OfferState, PassReason, State, Tier
 from earshot.errors import BadInput, Conflict
 from earshot.storage.database import Database
 from earshot.storage.rows import case_of
 from earshot.storage.steps import lock_case, step
-from earshot.storage.tables import CaseRow, LabelRow, MentionRow, OfferRow, SuperUserRow, table
+from earshot.storage.tables import AnswerRow, CaseRow, LabelRow, MentionRow, OfferRow, ReplyRow, SuperUserRow, table
 
 _CASE, _OFFER, _SUPER_USER, _MENTION, _LABEL = table(CaseRow), table(OfferRow), table(SuperUserRow), table(MentionRow), table(LabelRow)
+_ANSWER, _REPLY = table(AnswerRow), table(ReplyRow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,20 @@ class DeskItem:
     text: str
     network: str
     posted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastAnswer:
+    """Something a super-user wrote, and what came of it."""
+
+    case_id: int
+    network: str
+    text: str
+    state: AnswerState
+    written_at: datetime
+    note: str  #: what a reviewer said
+    helped: bool | None  #: None: nobody said yet
+    reply_url: str  #: where it stands on the network
 
 
 class Handover:
@@ -103,7 +118,7 @@ class Handover:
         )
         if not self._db.is_sqlite:
             rows = rows.order_by(_SUPER_USER.c.account_id).with_for_update()
-        room = dict(connection.execute(rows).tuples())
+        room = {row.account_id: row.open_posts for row in connection.execute(rows)}
         busy = (
             select(_CASE.c.assignee, func.count())
             .where(_CASE.c.assignee.in_(super_users), _CASE.c.state.in_([State.ASSIGNED, State.APPROVAL]))
@@ -235,6 +250,31 @@ class Handover:
                     text=row["text"],
                     network=row["network"],
                     posted_at=row["posted_at"],
+                )
+                for row in connection.execute(statement).mappings()
+            ]
+
+    def answers_of(self, super_user: int, *, limit: int = 10) -> list[PastAnswer]:
+        """What a super-user wrote lately, newest first, with what came of it. One statement."""
+        statement = (
+            select(_ANSWER, _CASE.c.network, _REPLY.c.url)
+            .join(_CASE, _CASE.c.id == _ANSWER.c.case_id)
+            .outerjoin(_REPLY, _REPLY.c.answer_id == _ANSWER.c.id)
+            .where(_ANSWER.c.by == super_user, _ANSWER.c.state != AnswerState.WITHDRAWN.value)
+            .order_by(_ANSWER.c.id.desc())
+            .limit(limit)
+        )
+        with self._db.reading() as connection:
+            return [
+                PastAnswer(
+                    case_id=row["case_id"],
+                    network=row["network"],
+                    text=row["text"],
+                    state=AnswerState(row["state"]),
+                    written_at=row["written_at"],
+                    note=row["note"],
+                    helped=row["accepted"],
+                    reply_url=row["url"] or "",
                 )
                 for row in connection.execute(statement).mappings()
             ]

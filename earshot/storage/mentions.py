@@ -290,7 +290,8 @@ class Mentions:
         if not log.opening:
             return {}
         insert = self._upsert(_CASE).on_conflict_do_nothing(index_elements=["key"]).returning(_CASE.c.key, _CASE.c.id)
-        return dict(connection.execute(insert, [log.row(key) for key in sorted(log.opening)]).tuples())
+        rows = connection.execute(insert, [log.row(key) for key in sorted(log.opening)])
+        return {row.key: row.id for row in rows}
 
     def quarantine(self, ids: Sequence[int], *, worker: str) -> None:
         """Put mentions aside that crash a classifier every time, so that the others go on."""
