@@ -71,7 +71,7 @@ UNSURE = [
     ({"language": ("unsure", 0.0, 0.0)}, Tier.TIER_1),
     ({"anger": ("calm", 0.3, 0.7)}, Tier.TIER_1),
     ({"risk": ("safety", 1.0, 0.3)}, Tier.TIER_1),
-    ({"risk": ("none", 0.0, 0.3)}, Tier.TIER_1),
+    ({"risk": ("none", 0.3, 0.7)}, Tier.TIER_1),
     ({"asks": ("no", 0.4, 0.6)}, Tier.NONE),
     ({"asks": ("yes", 0.6, 0.6)}, Tier.COMMUNITY),
     ({"needs": ("specialist", 1.0, 0.4)}, Tier.TIER_2),
