@@ -113,7 +113,7 @@ def _balance(group: Sequence[ScoredMention]) -> float | None:
 
 
 def _top_topic(group: Sequence[ScoredMention]) -> str:
-    """The topics score carries its topics in the label, parted by commas."""
+    """The topics score carries the keys of its topics in the label, parted by blanks."""
     labels = [score.label for scored in group if (score := scored.score("topics")) is not None]
-    topics = Counter(topic.strip() for label in labels for topic in label.split(",") if topic.strip() not in ("", "none"))
+    topics = Counter(topic for label in labels for topic in label.split() if topic != "none")
     return min(topics, key=lambda topic: (-topics[topic], topic)) if topics else ""

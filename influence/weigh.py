@@ -1,8 +1,8 @@
 """Mentions become "influence" scores: a percentile 0..1 among the authors of that network, with its factors.
 
 Reach counts for 70 %, resonance for 30 %. Each is a percentile of its own; where their weighted sum stands among the sums of that
-network's authors is again a percentile, so that "top 5 %" means what it says. An unknown factor leaves the other one alone, with less confidence; without either the
-score is the middle, with no confidence at all.
+network's authors is again a percentile, so that "top 5 %" means what it says. An unknown factor leaves the other one alone, with less
+confidence; without either the score is the middle, with no confidence at all.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def said(
 def test_each_author_has_one_row_the_most_influential_first() -> None:
     rows = author_rows(
         [
-            said(1, sentiment="negative", topics="hub, app"),
+            said(1, sentiment="negative", topics="hub app"),
             said(2, sentiment="negative", topics="app"),
             said(3, sentiment="positive", topics="none"),
             said(4, by=2, followers=50_000, topics=""),
