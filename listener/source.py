@@ -46,8 +46,9 @@ class Source(Protocol):
     """Built as `XSource(settings: SourceSettings)`; nothing talks to the network before the first call.
 
     `fetch` raises `SourceUnavailable` (with `retry_at` where the network says when), `SourceRefused`, `SourceConfused`.
-    `reply` raises `SourceUnavailable` when the post was surely not made, `ReplyRefused` when it never will be, and `ReplyUnknown` when
-    nobody can tell. `find_reply` looks for our own reply under `parent_id` with the same text, and returns None when it is surely absent.
+    `reply` raises `SourceUnavailable` when the post was surely not made, `SourceRefused` when that is because our keys were not taken,
+    `ReplyRefused` when it never will be, and `ReplyUnknown` when nobody can tell. `find_reply` looks for our own reply under `parent_id`
+    with the same text, and returns None when it is surely absent.
     """
 
     network: str

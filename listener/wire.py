@@ -137,7 +137,7 @@ class Wire(HTTPAdapter):
 
     def _judge(self, response: Response) -> Response:
         status = response.status_code
-        if response.headers.get("x-ratelimit-remaining", "1").split(".")[0] == "0":
+        if _is_used_up(response.headers.get("x-ratelimit-remaining")):
             self._shut_until = retry_at(response.headers)
         if status == 429:
             raise SourceUnavailable(
@@ -225,6 +225,13 @@ def _never_left(err: Exception) -> bool:
         return True
     reason = err.args[0] if err.args else None
     return isinstance(reason, MaxRetryError) and isinstance(reason.reason, NewConnectionError)
+
+
+def _is_used_up(remaining: str | None) -> bool:
+    try:
+        return remaining is not None and float(remaining) < 1
+    except ValueError:
+        return False
 
 
 def _after(value: str, now: datetime) -> datetime:
