@@ -69,6 +69,8 @@ AUTOMATIC = [
 ]
 UNSURE = [
     ({"language": ("unsure", 0.0, 0.0)}, Tier.TIER_1),
+    ({"language": ("unsure", 0.0, 0.0), "asks": ("no", 0.0, 0.0)}, Tier.NONE),
+    ({"language": ("de", 0.9, 0.9), "asks": ("no", 0.01, 0.3)}, Tier.TIER_1),
     ({"anger": ("calm", 0.3, 0.7)}, Tier.TIER_1),
     ({"risk": ("safety", 1.0, 0.3)}, Tier.TIER_1),
     ({"risk": ("none", 0.3, 0.7)}, Tier.TIER_1),
