@@ -25,7 +25,7 @@ from earshot.storage.handover import ToOffer
 
 if TYPE_CHECKING:
     from classifiers.brand import Brand
-
+    from classifiers.panel import Panel, Weighed
     from community_routing.roster import SuperUser
     from earshot.knowledge.suggest import Suggestion
     from escalation.policy import Policy
@@ -82,10 +82,11 @@ class Rooms:
 
     def check(self) -> None:
         """Raise `ConfigurationError` when the policy asks for a score that nobody gives."""
-        from classifiers import CLASSIFIERS
+        from classifiers import CLASSIFIERS, OF_A_BRAND
         from escalation.policy import check
 
-        check(self.policy, {*CLASSIFIERS, "influence"})
+        asked = set(CLASSIFIERS) - (OF_A_BRAND if self.brand is None else set())
+        check(self.policy, asked | {"influence"})
 
     # ---- understand and weigh
 
@@ -93,7 +94,7 @@ class Rooms:
         """Every question asked of every mention."""
         from influence.weigh import default_population, weigh
 
-        understood = self._understanding.understand(mentions)
+        understood = self._panel.understand(mentions)
         weights = weigh(mentions, default_population())
         return [
             ScoredMention(mention=scored.mention, scores=(*scored.scores, weight))
@@ -101,14 +102,14 @@ class Rooms:
         ]
 
     @cached_property
-    def _understanding(self):  # type: ignore[no-untyped-def]
-        from classifiers import Understanding
+    def _panel(self) -> Panel:
+        from classifiers.panel import Panel, Weighed
 
-        return Understanding(brand=self.brand)
+        return Panel(brand=self.brand)
 
-    def explain(self, text: str) -> Mapping[str, Sequence[tuple[str, float]]]:
-        """Per question the words that weighed, with their sign."""
-        return self._understanding.explain(text)  # type: ignore[no-any-return]
+    def explain(self, text: str) -> Mapping[str, Sequence[Weighed]]:
+        """Per question the words that weighed, strongest first, with their sign and place."""
+        return self._panel.explain(text)
 
     def mask(self, text: str) -> str:
         """The text with personal data replaced by what kind it was."""
@@ -235,13 +236,20 @@ def sending_from(settings: Settings) -> Sending:
     return Sending(sources=sources, spacing=timedelta(seconds=settings.reply_spacing), after=timedelta(seconds=settings.undo_seconds))
 
 
-def _current_policy(store: Store, settings: Settings, now: datetime) -> Policy:
+def read_policy(settings: Settings) -> Policy:
+    """The routing rules that the settings name, or those that ship."""
     from escalation.policy import default_policy, parse_policy
+
+    return default_policy() if settings.policy is None else parse_policy(_text(settings, "policy"))
+
+
+def _current_policy(store: Store, settings: Settings, now: datetime) -> Policy:
+    from escalation.policy import parse_policy
 
     stored = store.policies.current()
     if stored is not None:
         return parse_policy(stored.toml)
-    policy = default_policy() if settings.policy is None else parse_policy(_text(settings, "policy"))
+    policy = read_policy(settings)
     version = f"{policy.version}-{hashlib.sha256(policy.text.encode()).hexdigest()[:8]}"
     store.policies.add(version, policy.text, now=now, note="the policy that this database started with")
     return policy
@@ -252,7 +260,7 @@ def _brand(settings: Settings) -> Brand | None:
         return None
     from classifiers.brand import read_brand
 
-    return read_brand(_text(settings, "brand"))
+    return read_brand(settings.brand)
 
 
 def _text(settings: Settings, name: str) -> str:

@@ -14,7 +14,7 @@ from earshot.errors import BadInput, Conflict, NotAllowed
 from earshot.mention import Author, ScoredMention
 from earshot.storage.credit import credit_answer
 from earshot.storage.database import Database
-from earshot.storage.rows import author_of, case_of, scored_of
+from earshot.storage.rows import case_of, joined_author, scored_of
 from earshot.storage.steps import lock_case, step, withdraw_draft
 from earshot.storage.tables import (
     AccountRow,
@@ -204,7 +204,7 @@ class Cases:
             case=case_of(row),
             parts=_parts(row["parts"]),
             replies=row["our_replies"],
-            author=_joined_author(row),
+            author=joined_author(row),
             author_id=row["author_id"],
             influence=row["influence"],
             assignee_name=row["assignee_name"],
@@ -549,12 +549,6 @@ def _one_case(case_id: int) -> Any:
     )
 
 
-def _joined_author(row: RowMapping) -> Author | None:
-    if row["by_handle"] is None:
-        return None
-    return author_of({column.name: row[f"by_{column.name}"] for column in _AUTHOR.c if column.name != "influence"})
-
-
 def _thread(connection: Connection, case: RowMapping, *, limit: int = 60) -> tuple[ThreadPost, ...]:
     belongs = _MENTION.c.case_id == case["id"]
     if case["thread_id"] is not None:
@@ -573,7 +567,7 @@ def _thread(connection: Connection, case: RowMapping, *, limit: int = 60) -> tup
         ThreadPost(
             id=row["id"],
             author_id=row["author_id"],
-            scored=scored_of(row, _joined_author(row)),
+            scored=scored_of(row, joined_author(row)),
             in_case=row["case_id"] == case["id"],
             copies=row["copies"],
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from earshot.errors import Conflict
 from earshot.mention import Author, Mention, ScoredMention
 from earshot.storage.credit import credit_answer
 from earshot.storage.database import Database
-from earshot.storage.rows import author_of, author_values, case_of, mention_of, mention_values, pack_scores
+from earshot.storage.rows import author_of, author_values, case_of, joined_author, mention_of, mention_values, pack_scores, scored_of
 from earshot.storage.steps import leave
 from earshot.storage.tables import (
     GONE,
@@ -303,6 +303,20 @@ class Mentions:
         with self._db.writing() as connection:
             mine = update(_MENTION).where(_MENTION.c.id.in_(ids), _MENTION.c.claimed_by == worker)
             connection.execute(mine.values(claimed_by=None, claimed_until=None))
+
+    def understood(self, *, most: int = 1_000_000) -> Iterator[ScoredMention]:
+        """The latest understood mentions with their authors and scores, newest first, without holding them all in memory."""
+        author = [column.label(f"by_{column.name}") for column in _AUTHOR.c]
+        statement = (
+            select(_MENTION, *author)
+            .outerjoin(_AUTHOR, _AUTHOR.c.id == _MENTION.c.author_id)
+            .where(_MENTION.c.stage == UNDERSTOOD)
+            .order_by(_MENTION.c.id.desc())
+            .limit(most)
+        )
+        with self._db.reading() as connection:
+            for row in connection.execution_options(yield_per=2_000).execute(statement).mappings():
+                yield scored_of(row, joined_author(row))
 
     def counts(self) -> dict[str, int]:
         """How many mentions stand at which stage."""

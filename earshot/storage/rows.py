@@ -77,3 +77,8 @@ def case_of(row: RowMapping) -> Case:
         lang=row["lang"],
         topics=tuple(row["topics"] or ()),
     )
+
+
+def joined_author(row: _Row) -> Author | None:
+    """The author of a row that was joined with its author's columns as `by_…`; None where nothing was joined."""
+    return None if row["by_handle"] is None else author_of({name: row[f"by_{name}"] for name in AUTHOR_FIELDS})

@@ -1,0 +1,252 @@
+"""The command line. Everything heavy is imported inside the command that needs it, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earshot import __version__
+
+if TYPE_CHECKING:
+    from earshot.settings import Settings
+    from earshot.storage import Store
+
+app = typer.Typer(
+    name="earshot",
+    help="Hear what people say about a brand, and let those who know answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich costs a third of a second, and help must be instant
+)
+account_app = typer.Typer(help="People who may sign in.", no_args_is_help=True)
+db_app = typer.Typer(help="The database.", no_args_is_help=True)
+report_app = typer.Typer(help="Reports as tables.", no_args_is_help=True)
+app.add_typer(account_app, name="account")
+app.add_typer(db_app, name="db")
+app.add_typer(report_app, name="report")
+
+
+def main() -> None:
+    """Run the command line; errors that we expect become one clear line and exit status 2."""
+    from earshot.errors import EarshotError
+
+    try:
+        app()
+    except EarshotError as err:
+        _say(f"earshot: {err}", error=True)
+        sys.exit(2)
+
+
+def _say(text: str, *, error: bool = False) -> None:
+    typer.echo(text, err=error)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        _say(f"earshot {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    port: Annotated[int | None, typer.Option(help="Port of the pages; 0 takes a free one.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Play the whole story without pages, print what came of it, and stop.")] = False,
+    database_url: Annotated[str | None, typer.Option(help="Keep the demo's database here instead of a temporary file.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, other chances.")] = 7,
+) -> None:
+    """Show the whole product on an invented brand: local networks, invented people, real pages."""
+    from earshot.demo import play
+
+    play(port=port, check=check, database_url=database_url, seed=seed)
+
+
+@app.command()
+def serve(
+    work: Annotated[bool, typer.Option("--work", help="Also poll, understand and send in this process.")] = False,
+) -> None:
+    """Serve the pages."""
+    import contextlib
+
+    from earshot.rooms import Rooms
+    from earshot.scheduler import House, utc_now
+    from earshot.web.serve import serve_until_stopped
+
+    settings, store = _open()
+    rooms = Rooms.open(store, settings, now=utc_now())
+    with House(settings, store, rooms) if work else contextlib.nullcontext():
+        serve_until_stopped(store, rooms, settings, clock=utc_now)
+
+
+@app.command()
+def work() -> None:
+    """Poll the networks, understand, hand over and send, until stopped. Any number may run side by side."""
+    from earshot.rooms import Rooms
+    from earshot.scheduler import House, utc_now
+
+    settings, store = _open()
+    stop = threading.Event()
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wanted, lambda *_: stop.set())
+    with House(settings, store, Rooms.open(store, settings, now=utc_now())):
+        stop.wait()
+
+
+@app.command()
+def listen(
+    once: Annotated[bool, typer.Option("--once", help="Poll every source one time, understand what came, and stop.")] = False,
+) -> None:
+    """Poll the networks. Without --once it is the same as `earshot work`."""
+    if not once:
+        work()
+        return
+    from earshot.rooms import Rooms
+    from earshot.scheduler import House, is_dead, utc_now
+
+    settings, store = _open()
+    store.release_claims(is_dead)
+    house = House(settings, store, Rooms.open(store, settings, now=utc_now()))
+    for name in settings.sources:
+        store.sources.wake(name.name)
+    house.step()
+    for status in store.sources.statuses():
+        _say(f"{status.name}: {status.state.value}" + (f" ({status.reason})" if status.reason else ""))
+    _say(f"mentions: {sum(store.mentions.counts().values())}")
+    house.close()
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="JSONL or CSV, also gzipped.")],
+    network: Annotated[str, typer.Option(help="Network of rows that name none.")] = "file",
+    columns: Annotated[
+        str, typer.Option(help="Which CSV column is what, as text=body,id=key; guessed from usual names where left out.")
+    ] = "",
+    encoding: Annotated[str, typer.Option(help="Encoding of the file.")] = "utf-8",
+    understand: Annotated[bool, typer.Option(help="Also understand and route what was imported.")] = True,
+) -> None:
+    """Import posts from a file and route them. Importing twice adds nothing; a stopped import goes on where it was."""
+    from earshot.importing import import_archive, parse_columns
+
+    settings, store = _open()
+    report = import_archive(
+        settings,
+        store,
+        file,
+        network=network,
+        columns=parse_columns(columns),
+        encoding=encoding,
+        route=understand,
+        show=sys.stderr.isatty(),
+    )
+    for bad in report.bad:
+        _say(bad, error=True)
+    _say(f"read {report.read}, new {report.new}, known {report.read - report.new}, routed {report.routed}, bad lines {report.bad_count}")
+    if report.bad_count:
+        raise typer.Exit(1)
+
+
+@app.command()
+def score(
+    file: Annotated[Path | None, typer.Argument(help="JSON lines; standard input where left out.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="Routing rules to use instead of those that ship.")] = None,
+) -> None:
+    """Score and route JSON lines, without a database. A bad line is reported on standard error and gives no output line."""
+    from earshot.scoring import score_lines
+
+    with _opened(file) as lines:
+        bad = score_lines(lines, sys.stdout.buffer, sys.stderr, policy=policy)
+    if bad:
+        raise typer.Exit(1)
+
+
+def _opened(file: Path | None):  # type: ignore[no-untyped-def]
+    import contextlib
+
+    from earshot.errors import BadInput
+
+    if file is None:
+        return contextlib.nullcontext(sys.stdin.buffer)
+    try:
+        return file.open("rb")
+    except OSError as err:
+        raise BadInput(f"{file} cannot be read: {err.strerror}") from err
+
+
+@report_app.command("influence")
+def report_influence(
+    output: Annotated[str, typer.Option("--format", help="text or csv")] = "text",
+    limit: Annotated[int, typer.Option(min=1, help="How many authors.")] = 50,
+) -> None:
+    """Who matters: authors by influence, with what their mentions add up to."""
+    from earshot.errors import BadInput
+    from earshot.reporting import influence_report
+
+    if output not in ("text", "csv"):
+        raise BadInput(f"--format {output!r}: choose text or csv")
+    _, store = _open()
+    sys.stdout.write(influence_report(store, limit=limit, output=output))
+
+
+@account_app.command("add")
+def account_add(
+    email: Annotated[str, typer.Argument(help="What the person signs in with.")],
+    role: Annotated[str, typer.Option(help="admin, manager, staff, super-user or marketer")] = "staff",
+    name: Annotated[str, typer.Option(help="How the person is called on the pages.")] = "",
+    tier: Annotated[str, typer.Option(help="For staff: tier_1 or tier_2.")] = "tier_1",
+    languages: Annotated[str, typer.Option(help="As en,zh.")] = "en",
+    topics: Annotated[str, typer.Option(help="Topics of the brand, as hub,lamps.")] = "",
+) -> None:
+    """Create an account. The password is asked for, or read from standard input."""
+    from earshot.people import add_account
+
+    password = (
+        typer.prompt("Password", hide_input=True, confirmation_prompt=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    )
+    _, store = _open()
+    account = add_account(store, email=email, role=role, name=name, tier=tier, languages=languages, topics=topics, password=password)
+    _say(f"account {account.id}: {account.email} ({account.role.value})")
+
+
+@db_app.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the database to the newest schema; creates it where there is none."""
+    _open()
+    _say("the database is up to date")
+
+
+@app.command("settings")
+def show_settings() -> None:
+    """Print every setting with its value, its default and what it is for. Secrets are not printed."""
+    from earshot.settings import Settings, load_settings
+
+    settings = load_settings()
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        shown = ", ".join(source.name for source in value) or "none" if name == "sources" else value
+        _say(f"{name} = {shown}\n    {field.description}\n    default: {field.default}; environment: EARSHOT_{name.upper()}")
+
+
+def _open() -> tuple[Settings, Store]:
+    """Settings from the environment, and their store at the newest schema."""
+    from earshot.logs import configure
+    from earshot.settings import load_settings
+    from earshot.storage import Store
+
+    settings = load_settings()
+    configure(settings)
+    store = Store(settings.database_url, busy_seconds=settings.busy_seconds)
+    store.upgrade()
+    return settings, store
