@@ -44,7 +44,8 @@ _USER_SECRETS = ("consumer_key", "consumer_secret", "access_token", "access_toke
 #: Problems of our application, not of the one reply: a person must look before anything else is tried.
 _OUR_FAULT = ("oauth1-permissions", "client-forbidden", "usage-capped", "unsupported-authentication")
 _OLD_LANGUAGE_CODES = {"in": "id", "iw": "he", "ji": "yi"}
-_LINK = re.compile(r"https?://\S+")
+#: Bare domains too: X makes links of them.
+_LINK = re.compile(r"https?://\S+|\w[\w-]*(?:\.\w[\w-]*)+\S*")
 _LEADING_HANDLES = re.compile(r"^(?:@\w+\s+)+")
 
 

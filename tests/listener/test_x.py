@@ -173,6 +173,22 @@ def test_words_already_posted_while_x_does_not_say_where_are_unknown(x_network: 
         source.reply(asked, "Hold the ring.", key="1")
 
 
+def test_our_reply_is_found_though_x_made_a_link_of_a_bare_domain(x_network: FakeNetwork) -> None:
+    asked = x_network.post("a question")
+    source = x_network.source()
+    text = "See lumifern.example/help (or v2.1 of the guide)."
+    posted = source.reply(asked, text, key="1")
+
+    def link(body: Any) -> Any:
+        item = body["data"][0]
+        item["text"] = item["text"].replace("lumifern.example/help", "https://t.co/abc")
+        item["entities"] = {"urls": [{"url": "https://t.co/abc", "expanded_url": "http://lumifern.example/help"}]}
+        return body
+
+    x_network.faults.on("/tweets", rewrites(link), method="GET")
+    assert source.find_reply(asked, text) == posted
+
+
 @pytest.mark.parametrize("problem", ["oauth1-permissions", "client-forbidden", "usage-capped"])
 def test_a_fault_of_our_application_is_not_a_fault_of_the_reply(x_network: FakeNetwork, problem: str) -> None:
     asked = x_network.post("a question")

@@ -12,10 +12,11 @@ import html
 import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from hashlib import blake2s
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -104,12 +105,14 @@ class _X:
         if self.only_recent and "since_id" in ask and int(ask["since_id"]) < snowflake(self.world.now() - RECENT):
             raise _bad(since_id=ask["since_id"], message="'since_id' must be a tweet id created after the last seven days.")
         earliest = self.world.now() - RECENT if self.only_recent else None
-        found = (p for p in self.world.posts("x") if earliest is None or p.at >= earliest)
-        return self._listing(request, [p for p in found if matches(self._seen(p))], token="next_token")  # noqa: S106 - the name of a parameter
+        within = self._within(request, token="next_token")  # noqa: S106 - the name of a parameter
+        found = (p for p in within if (earliest is None or p.at >= earliest) and matches(self._seen(p)))
+        return self._listing(request, found, least=10)
 
     async def timeline(self, request: Request) -> Response:
         whose = self._by_id(request.path_params["id"])
-        return self._listing(request, [p for p in self.world.posts("x") if p.author == whose.handle], token="pagination_token")  # noqa: S106
+        within = self._within(request, token="pagination_token")  # noqa: S106 - the name of a parameter
+        return self._listing(request, (p for p in within if p.author == whose.handle), least=5)
 
     async def several(self, request: Request) -> Response:
         asked = [i for i in request.query_params.get("ids", "").split(",") if i]
@@ -213,18 +216,26 @@ class _X:
         assert post is not None, native_id  # noqa: S101 - it was there a line ago, under the same lock
         return post
 
-    def _listing(self, request: Request, posts: list[Post], *, token: str) -> Response:
+    def _within(self, request: Request, *, token: str) -> Iterator[Post]:
+        """The posts between since_id and until_id, newest first, from where the page token points."""
         ask = request.query_params
-        size = _number(ask.get("max_results", "10"), "max_results", 5 if token == "pagination_token" else 10, 100)  # noqa: S105
         since, until = int(ask.get("since_id", 0)), int(ask.get("until_id", 2**63))
         if token in ask:
             until = min(until, _from_token(ask[token], token))
-        within = [p for p in posts if since < int(p.native_id) < until]
-        page = within[:size]
+        for post in self.world.posts("x"):
+            if int(post.native_id) <= since:
+                return
+            if int(post.native_id) < until:
+                yield post
+
+    def _listing(self, request: Request, posts: Iterator[Post], *, least: int) -> Response:
+        size = _number(request.query_params.get("max_results", "10"), "max_results", least, 100)
+        found = list(islice(posts, size + 1))
+        page = found[:size]
         meta: dict[str, Any] = {"result_count": len(page)}
         if page:
             meta |= {"newest_id": page[0].native_id, "oldest_id": page[-1].native_id}
-        if len(within) > size:
+        if len(found) > size:
             meta["next_token"] = _to_token(page[-1].native_id)
         return _json(self._with_expansions(request, page) | {"meta": meta})
 
