@@ -1,0 +1,60 @@
+"""The first page: what matters now, by role."""
+
+from __future__ import annotations
+
+from fastapi.responses import RedirectResponse, Response
+
+from earshot.case import Tier
+from earshot.storage.accounts import Role
+from earshot.web.visit import Visit, Visiting
+
+
+def start(visit: Visiting) -> Response:
+    return _PAGES[visit.me.role](visit)
+
+
+def _manager(visit: Visit) -> Response:
+    today = visit.store.reports.today(visit.now)
+    return visit.page("start_manager.html", today=today, top=visit.store.cases.queue(limit=5))
+
+
+def _staff(visit: Visit) -> Response:
+    tier = visit.me.tier or Tier.TIER_1
+    return visit.page(
+        "start_staff.html",
+        tier=tier,
+        mine=visit.store.cases.queue(assignee=visit.me.id, limit=20),
+        queue=visit.store.cases.queue(tiers=(tier,), limit=10),
+    )
+
+
+def _marketer(visit: Visit) -> Response:
+    return visit.page(
+        "start_marketer.html",
+        days=visit.store.reports.days(until=visit.now),
+        rows=visit.store.reports.influence(limit=8),
+        first=0,
+    )
+
+
+def _admin(visit: Visit) -> Response:
+    return visit.page(
+        "start_admin.html",
+        sources=visit.store.sources.statuses(),
+        gaps=visit.store.sources.gaps(limit=5),
+        stages=visit.store.mentions.counts(),
+        people=visit.store.accounts.everyone(),
+    )
+
+
+def _super_user(visit: Visit) -> Response:  # noqa: ARG001
+    return RedirectResponse("/desk", status_code=303)
+
+
+_PAGES = {
+    Role.MANAGER: _manager,
+    Role.STAFF: _staff,
+    Role.MARKETER: _marketer,
+    Role.ADMIN: _admin,
+    Role.SUPER_USER: _super_user,
+}

@@ -1,0 +1,85 @@
+"""Every address of the site, the page behind it, and who may enter. What is not in this table does not exist.
+
+Adding a page is one file in `pages/` and one line here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from earshot.storage.accounts import Role
+
+ANYBODY: frozenset[Role] | None = None  #: no sign-in needed
+EVERYONE = frozenset(Role)
+WORKERS = frozenset({Role.ADMIN, Role.MANAGER, Role.STAFF})  #: who see whole cases
+READERS = WORKERS | {Role.MARKETER}
+SUPER_USERS = frozenset({Role.SUPER_USER})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One row: `page` is "module:function" below `earshot.web.pages`."""
+
+    method: str
+    path: str
+    page: str
+    who: frozenset[Role] | None
+    what: str
+
+    @property
+    def is_data(self) -> bool:
+        """Read by programs: they get a status instead of the sign-in page."""
+        return self.path.startswith("/api/") or self.path == "/live"
+
+
+SITE: tuple[Address, ...] = (
+    Address("GET", "/health", "health:health", ANYBODY, "Is the server up, and does the database answer?"),
+    Address("GET", "/sign-in", "sign_in:form", ANYBODY, "The sign-in page."),
+    Address("POST", "/sign-in", "sign_in:sign_in", ANYBODY, "Signs in with e-mail address and password."),
+    Address("GET", "/enter/{token}", "sign_in:entry", ANYBODY, "A signed link: asks whether to sign in with it."),
+    Address("POST", "/enter/{token}", "sign_in:enter", ANYBODY, "Signs in with a signed link."),
+    Address("POST", "/sign-out", "sign_in:sign_out", ANYBODY, "Ends the session."),
+    Address("POST", "/theme", "sign_in:theme", ANYBODY, "Remembers dark or light."),
+    Address("GET", "/", "start:start", EVERYONE, "What matters now, by role."),
+    Address("GET", "/live", "live:live", EVERYONE, "Server-sent events: says when any case moved."),
+    Address("GET", "/queue", "queue:queue", WORKERS, "The review queue."),
+    Address("GET", "/cases/{case_id}", "case:show", WORKERS, "Everything known of one case."),
+    Address("GET", "/cases/{case_id}/suggestions", "case:suggestions", WORKERS, "Similar past cases and two articles."),
+    Address("GET", "/cases/{case_id}/stamp", "case:stamp", WORKERS, "A number that changes when the case moves."),
+    Address("POST", "/cases/{case_id}/agree", "moves:agree", WORKERS, "Confirms the proposed tier, or approves the draft."),
+    Address("POST", "/cases/{case_id}/tier", "moves:tier", WORKERS, "Sends the case to a tier."),
+    Address("POST", "/cases/{case_id}/escalate", "moves:escalate", WORKERS, "Sends the case one tier up."),
+    Address("POST", "/cases/{case_id}/take", "moves:take", WORKERS, "Takes the case."),
+    Address("POST", "/cases/{case_id}/assign", "moves:assign", WORKERS, "Gives the case to a person."),
+    Address("POST", "/cases/{case_id}/release", "moves:release", WORKERS, "Lets go of the case."),
+    Address("POST", "/cases/{case_id}/answer", "moves:answer", WORKERS, "Answers on the network."),
+    Address("POST", "/cases/{case_id}/approve", "moves:approve", WORKERS, "Approves the draft, as it is or edited."),
+    Address("POST", "/cases/{case_id}/reject", "moves:reject", WORKERS, "Gives the draft back with a note."),
+    Address("POST", "/cases/{case_id}/solve", "moves:solve", WORKERS, "Marks the case as solved."),
+    Address("POST", "/cases/{case_id}/close", "moves:close", WORKERS, "Closes the case: nobody needs to answer."),
+    Address("POST", "/cases/{case_id}/reopen", "moves:reopen", WORKERS, "Puts a finished case back into its queue."),
+    Address("POST", "/cases/{case_id}/undo", "moves:undo", WORKERS, "Takes back the last step."),
+    Address("POST", "/cases/{case_id}/label", "moves:label", WORKERS, "Corrects a score."),
+    Address("GET", "/desk", "desk:desk", SUPER_USERS, "A super-user's offers, cases and recent answers."),
+    Address("GET", "/desk/cases/{case_id}", "desk:show", SUPER_USERS, "A case that was offered to her or is hers, masked."),
+    Address("POST", "/desk/offers/{offer_id}/accept", "desk:accept", SUPER_USERS, "Takes an offer."),
+    Address("POST", "/desk/cases/{case_id}/pass", "desk:pass_on", SUPER_USERS, "Passes a case on with a reason."),
+    Address("POST", "/desk/cases/{case_id}/answer", "desk:answer", SUPER_USERS, "Answers a case of hers."),
+    Address("POST", "/desk/cases/{case_id}/undo", "desk:undo", SUPER_USERS, "Takes back her last step."),
+    Address("POST", "/desk/pause", "desk:pause", SUPER_USERS, "Steps back for a while, or comes back."),
+    Address("GET", "/authors", "authors:authors", READERS, "Who matters: the influence table."),
+    Address("GET", "/authors.csv", "authors:export", READERS, "The influence table as CSV."),
+    Address("GET", "/authors/{author_id}", "authors:author", READERS, "One author."),
+    Address("GET", "/policy", "policy:policy", READERS, "The routing rules in words."),
+    Address("GET", "/api/openapi.json", "api:openapi", WORKERS, "The description of the JSON addresses."),
+    Address("GET", "/api/queue", "api:queue", WORKERS, "The queue as JSON."),
+    Address("GET", "/api/cases/{case_id}", "api:case", WORKERS, "One case as JSON."),
+)  # fmt: skip
+
+#: what the bar at the top offers, to those who may enter
+NAVIGATION = (("/queue", "Queue"), ("/desk", "Desk"), ("/authors", "Authors"), ("/policy", "Policy"))
+
+
+def may_enter(role: Role, path: str) -> bool:
+    """May this role open the page at `path` (as written in the table)?"""
+    return any(a.path == path and a.method == "GET" and (a.who is None or role in a.who) for a in SITE)

@@ -1,0 +1,217 @@
+"""What pages call things: glossary words for values, times relative to now, and hostile names made harmless."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from earshot.case import AnswerState, Move, Outcome, ReplyState, State, Tier
+from earshot.storage.cases import LoggedEvent
+
+TIERS = {Tier.NONE: "nobody", Tier.COMMUNITY: "community", Tier.TIER_1: "tier 1", Tier.TIER_2: "tier 2"}
+STATES = {
+    State.NEW: "new",
+    State.REVIEW: "review",
+    State.QUEUED: "waiting",
+    State.OFFERED: "offered",
+    State.ASSIGNED: "assigned",
+    State.APPROVAL: "to approve",
+    State.SENDING: "sending",
+    State.ANSWERED: "answered",
+    State.SOLVED: "solved",
+    State.CLOSED: "closed",
+}
+OUTCOMES = {Outcome.AUTOMATIC: "decided", Outcome.REVIEW: "proposed"}
+NETWORKS = {
+    "x": "X",
+    "reddit": "Reddit",
+    "hackernews": "Hacker News",
+    "mastodon": "Mastodon",
+    "bluesky": "Bluesky",
+    "feed": "Feed",
+    "archive": "File",
+}
+LANGUAGES = {"en": "English", "zh": "中文", "unsure": "language unsure"}
+
+#: what a person may say instead, per question
+LABELS = {
+    "sentiment": ("negative", "neutral", "positive"),
+    "anger": ("calm", "annoyed", "angry"),
+    "intent": ("question", "problem", "complaint", "praise", "suggestion", "purchase", "cancel", "spam", "other"),
+    "asks": ("yes", "no"),
+    "needs": ("common", "specialist", "account", "none"),
+    "urgent": ("yes", "no"),
+    "risk": ("none", "safety", "legal", "press", "privacy"),
+    "language": ("en", "zh", "unsure"),
+}
+QUESTIONS = {
+    "sentiment": "Sentiment",
+    "anger": "Anger",
+    "intent": "Intent",
+    "asks": "Asks for an answer",
+    "needs": "Answering takes",
+    "urgent": "Urgent",
+    "risk": "Risk",
+    "language": "Language",
+    "personal_data": "Personal data",
+    "topics": "Topics",
+    "influence": "Influence",
+}
+
+_STEPS = {
+    Move.OPEN: "opened the case",
+    Move.PROPOSE: "proposed {tier}",
+    Move.QUEUE: "sent it to {tier}",
+    Move.DISMISS: "closed it: nobody needs to answer",
+    Move.JOIN: "added another mention",
+    Move.ESCALATE: "raised it to {tier}",
+    Move.RETIER: "chose {tier}",
+    Move.OFFER: "offered it to a super-user",
+    Move.EXPIRE: "took the offer back",
+    Move.PASS: "passed",
+    Move.ACCEPT: "took the offer",
+    Move.ASSIGN: "assigned it",
+    Move.RELEASE: "let go of it",
+    Move.DRAFT: "wrote a draft",
+    Move.REJECT: "gave the draft back",
+    Move.APPROVE: "approved the answer",
+    Move.SENT: "posted the reply",
+    Move.FAIL: "could not post the reply",
+    Move.SOLVE: "called it solved",
+    Move.REOPEN: "opened it again",
+    Move.UNDO: "took back a step",
+}
+_ACTORS = {
+    "triage": "Triage",
+    "assign": "The matcher",
+    "overdue": "The clock",
+    "outbox": "The outbox",
+    "author": "The author",
+    "pass": "Triage",
+}
+REPLIES = {
+    ReplyState.PENDING: "goes out soon",
+    ReplyState.SENDING: "is being posted",
+    ReplyState.SENT: "stands on the network",
+    ReplyState.REJECTED: "was refused by the network",
+    ReplyState.UNKNOWN: "may or may not stand there; we look",
+    ReplyState.NEEDS_PERSON: "needs a person to look",
+}
+ANSWERS = {
+    AnswerState.DRAFT: "waits for approval",
+    AnswerState.APPROVED: "approved",
+    AnswerState.REJECTED: "given back",
+    AnswerState.WITHDRAWN: "withdrawn",
+}
+
+
+def actor(logged: LoggedEvent) -> str:
+    return logged.actor_name or _ACTORS.get(logged.event.actor, logged.event.actor)
+
+
+def step(logged: LoggedEvent) -> str:
+    """An event in words, without its actor."""
+    tier = logged.event.data.get("tier")
+    return _STEPS[logged.event.move].format(tier=TIERS[Tier(tier)] if tier else "its queue")
+
+
+# ---- times
+
+
+def span(length: timedelta) -> str:
+    """ "now", "12 min", "3 h", "2 d": as exact as a glance needs."""
+    minutes = int(abs(length).total_seconds() // 60)
+    if minutes < 1:
+        return "under a minute"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        hours, rest = divmod(minutes, 60)
+        return f"{hours} h {rest} min" if hours < 4 and rest else f"{hours} h"
+    return f"{minutes // (24 * 60)} d"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    return f"{span(now - moment)} ago" if moment <= now else f"in {span(moment - now)}"
+
+
+def due(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "nobody waits"
+    return f"due in {span(moment - now)}" if moment > now else f"{span(now - moment)} late"
+
+
+def exact(moment: datetime) -> str:
+    return f"{moment:%a %d %b %Y, %H:%M} UTC"
+
+
+# ---- numbers
+
+
+def standing(influence: float | None) -> str:
+    """A percentile 0..1 as people say it."""
+    if influence is None:
+        return "influence unknown"
+    top = (1.0 - influence) * 100
+    return f"top {max(1, round(top))} %" if top < 50 else "lower half"
+
+
+def count(number: int | None) -> str:
+    """1234 -> "1.2k"; unknown -> "–"."""
+    if number is None:
+        return "–"
+    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:.1f}".removesuffix(".0") + letter
+    return str(number)
+
+
+def many(number: int, one: str, more: str = "") -> str:
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
+
+
+# ---- hostile text
+
+#: changes the direction of what follows; isolation in the page does the honest part of their work
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufff9-\uffff]")
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+#: letters that look like nothing
+_BLANK = re.compile("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0]")
+_MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_MARKS = re.compile(f"({_MARK}{{3}}){_MARK}+")
+LONGEST_NAME, LONGEST_POST = 60, 12_000
+
+
+def clean_name(name: str) -> str:
+    """A name of a stranger without what cannot be seen, on one line, clipped. The handle must stand beside it."""
+    seen = "".join(c for c in _BLANK.sub("", name[:400]) if c.isspace() or unicodedata.category(c) not in _HIDDEN)
+    return clip(" ".join(_MARKS.sub(r"\1", seen).split()), LONGEST_NAME)
+
+
+def clean_post(text: str) -> str:
+    """A post without control characters and direction overrides, clipped."""
+    return clip(_MARKS.sub(r"\1", _CONTROL.sub("", _BIDI.sub("", text[: LONGEST_POST * 2]))), LONGEST_POST)
+
+
+def clip(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def outward(url: str) -> str:
+    """`url` where it is a plain web address, "" otherwise: nothing else becomes a link."""
+    return url if re.match(r"https?://[^\s/]", url, re.IGNORECASE) and len(url) <= 2_000 else ""
+
+
+def highlight(text: str, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[str, bool]]:
+    """Cut a post at `spans` (start, end) of what weighed: (piece made harmless, did it weigh). Overlaps become one."""
+    text, at = text[:LONGEST_POST], 0
+    for start, end in sorted(spans):
+        start, end = max(start, at), min(end, len(text))
+        if start < end:
+            yield clean_post(text[at:start]), False
+            yield clean_post(text[start:end]), True
+            at = end
+    yield clean_post(text[at:]), False
