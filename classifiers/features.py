@@ -1,0 +1,286 @@
+"""From a batch of normalised texts to hashed features, in NumPy: no Python loop ever runs over words or n-grams.
+
+The batch becomes one array of code points. A prefix sum of a polynomial makes the hash of any span a subtraction and a product, so words,
+pairs,
+n-grams of characters and whole phrases all cost the same. Each Chinese or Japanese character and each emoji is a token of its own.
+
+Two outputs: `hashed` gives the sparse rows of a batch (each occurrence counts; nothing is merged), `Phrases.find` says which phrases of a
+list stand
+in which text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.text import normalise_all
+
+BITS = 17  #: 2**BITS buckets
+BUCKETS = 1 << BITS
+CHARACTER_SPANS = (3, 4)
+_NEGATION_REACH = 4  #: tokens
+_NEGATIONS = (
+    "not no never nothing nobody none neither nor cannot cant can't dont don't doesnt doesn't didnt didn't wont won't isnt isn't "
+    "arent aren't wasnt wasn't werent weren't aint ain't without hardly couldnt couldn't wouldnt wouldn't shouldnt shouldn't "
+    "havent haven't hasnt hasn't hadn't 不 没 別 别 无 未 莫"
+)
+
+_SPACE, _BREAK, _WORD, _MARK, _SINGLE = range(5)  # kinds of code points; a _SINGLE is a token by itself
+
+Hashes = NDArray[np.uint64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_STEP = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2**64
+_STEP_BACK = pow(_STEP, -1, 1 << 64)
+_SPREAD = np.uint64(0xD6E8FEB86659FD93)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A batch, cut into tokens. `n` texts, `p` code points, `t` tokens; texts are in order, tokens too."""
+
+    n: int
+    points: NDArray[np.uint32]  #: (p,) folded code points; digits are "0", every text is fenced by spaces
+    text_of_point: Ints  #: (p,)
+    sums: Hashes  #: (p + 1,) prefix sums of the polynomial
+    start: Ints  #: (t,) first point of a token
+    end: Ints  #: (t,) one past its last point
+    text_of: Ints  #: (t,)
+    is_mark: Bools  #: (t,) punctuation
+    is_shouted: Bools  #: (t,) three capitals or more, and nothing else
+    is_stretched: Bools  #: (t,) "sooo"
+
+    def hashes(self, start: Ints, end: Ints) -> Hashes:
+        """One number for each span of points, the same for equal spans wherever they stand."""
+        return (self.sums[end] - self.sums[start]) * _powers(len(self.sums))[1][start]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Sparse rows: text i has the buckets `index[begin[i]:begin[i + 1]]`, repeated as often as they occur."""
+
+    begin: NDArray[np.int32]
+    index: NDArray[np.int32]
+
+
+def tokenise(texts: Sequence[str]) -> Tokens:
+    """Cut normalised texts (no line breaks, see `normalise_all`) into tokens."""
+    joined = " \n " + " \n ".join(texts) + " \n "
+    raw = np.frombuffer(joined.encode("utf-32-le", "replace"), np.uint32)
+    folded = _look_up(_folding(), raw, above=None)
+    keep = _kept(folded)
+    points, capital = folded[keep], (raw != folded)[keep] & (folded[keep] != ord("0"))
+    kind = _look_up(_kinds(), points, above=_SINGLE)
+    sums = np.zeros(len(points) + 1, np.uint64)
+    np.cumsum((points.astype(np.uint64) + np.uint64(7)) * _powers(len(points))[0], out=sums[1:])
+    starts_token = np.empty(len(points), bool)
+    starts_token[0] = True
+    starts_token[1:] = (kind[1:] != kind[:-1]) | (kind[1:] == _SINGLE)
+    start = np.flatnonzero(starts_token)
+    end = np.append(start[1:], len(points))
+    text_of_point = np.cumsum(kind == _BREAK) - 1
+    said = kind[start] >= _WORD
+    start, end = start[said], end[said]
+    kind_of = kind[start]
+    return Tokens(
+        n=len(texts),
+        points=points,
+        text_of_point=text_of_point,
+        sums=sums,
+        start=start,
+        end=end,
+        text_of=text_of_point[start],
+        is_mark=kind_of == _MARK,
+        is_shouted=(kind_of == _WORD) & (end - start > 2) & (_count(capital, start, end) == end - start),
+        is_stretched=(kind_of == _WORD) & (_count(_third_in_a_row(points), start, end) > 0),
+    )
+
+
+def hashed(tokens: Tokens) -> Rows:
+    """The buckets of each text: words, pairs, pairs with a gap, what stands after a negation, shouted and stretched words, character
+    spans.
+    """
+    word = tokens.hashes(tokens.start, tokens.end)
+    groups = [_bucket(word, 1)], [tokens.text_of]
+
+    def add(hashes: Hashes, salt: int, text_of: Ints) -> None:
+        groups[0].append(_bucket(hashes, salt))
+        groups[1].append(text_of)
+
+    for gap, factor in ((1, np.uint64(0x9E3779B1)), (2, np.uint64(0x85EBCA6B))):
+        together = tokens.text_of[:-gap] == tokens.text_of[gap:]
+        add((word[:-gap] * factor + word[gap:])[together], 1 + gap, tokens.text_of[:-gap][together])
+    for salt, chosen in ((4, _negated(tokens, word)), (5, tokens.is_shouted), (6, tokens.is_stretched)):
+        add(word[chosen], salt, tokens.text_of[chosen])
+    for length in CHARACTER_SPANS:
+        begin = np.arange(max(0, len(tokens.points) - length + 1))
+        begin = begin[_within_one_text(tokens, length)]
+        add(tokens.hashes(begin, begin + length), 16 + length, tokens.text_of_point[begin])
+    return _rows(np.concatenate(groups[0]), np.concatenate(groups[1]), tokens.n)
+
+
+class Phrases:
+    """Finds listed phrases in a batch by comparing hashes: the price does not grow with the list.
+
+    A phrase stands where its tokens stand one after another as written (case and runs folded). `find` gives (text, phrase) index pairs.
+    """
+
+    def __init__(self, phrases: Sequence[str]) -> None:
+        tokens = tokenise(normalise_all(phrases))
+        first = np.searchsorted(tokens.text_of, np.arange(tokens.n), side="left")
+        last = np.searchsorted(tokens.text_of, np.arange(tokens.n), side="right") - 1
+        if np.any(last < first):
+            raise ValueError(f"a phrase without a word in it: {phrases[int(np.argmax(last < first))]!r}")
+        hashes = tokens.hashes(tokens.start[first], tokens.end[last])
+        self._by_length: dict[int, tuple[Hashes, Ints]] = {}
+        for length in np.unique(last - first + 1).tolist():
+            chosen = np.flatnonzero(last - first + 1 == length)
+            order = chosen[np.argsort(hashes[chosen], kind="stable")]
+            self._by_length[length] = hashes[order], order
+
+    def find(self, tokens: Tokens) -> tuple[Ints, Ints]:
+        texts, phrases = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for length, (hashes, numbers) in self._by_length.items():
+            if len(tokens.start) < length:
+                continue
+            stop = len(tokens.start) - length + 1
+            span = tokens.hashes(tokens.start[:stop], tokens.end[length - 1 :])
+            place = np.minimum(np.searchsorted(hashes, span), len(hashes) - 1)
+            hit = (hashes[place] == span) & (tokens.text_of[:stop] == tokens.text_of[length - 1 :])
+            texts.append(tokens.text_of[:stop][hit])
+            phrases.append(numbers[place[hit]])
+        return np.concatenate(texts), np.concatenate(phrases)
+
+
+def _kept(folded: NDArray[np.uint32]) -> Bools:
+    """Drop repeated spaces and digits, and the fourth and later of a run."""
+    same = folded[1:] == folded[:-1]
+    drop = np.zeros(len(folded), bool)
+    drop[1:] = same & ((folded[1:] == ord(" ")) | (folded[1:] == ord("0")))
+    drop[3:] |= same[2:] & same[1:-1] & same[:-2]
+    return ~drop
+
+
+def _third_in_a_row(points: NDArray[np.uint32]) -> Bools:
+    third = np.zeros(len(points), bool)
+    same = points[1:] == points[:-1]
+    third[2:] = same[1:] & same[:-1]
+    return third
+
+
+def _count(flags: Bools, start: Ints, end: Ints) -> Ints:
+    total = np.concatenate(([0], np.cumsum(flags)))
+    return np.asarray(total[end] - total[start])
+
+
+def _negated(tokens: Tokens, word: Hashes) -> Bools:
+    """Tokens that stand up to four after a negation, with no punctuation between."""
+    known = _negation_hashes()
+    place = np.minimum(np.searchsorted(known, word), len(known) - 1)
+    reach = known[place] == word
+    negated = np.zeros(len(word), bool)
+    follows = np.zeros(len(word), bool)
+    follows[1:] = (tokens.text_of[1:] == tokens.text_of[:-1]) & ~tokens.is_mark[1:]
+    for _ in range(_NEGATION_REACH):
+        reach = np.concatenate(([False], reach[:-1])) & follows
+        negated |= reach
+    return negated
+
+
+def _within_one_text(tokens: Tokens, length: int) -> Bools:
+    stop = max(0, len(tokens.points) - length + 1)
+    first, last = tokens.text_of_point[:stop], tokens.text_of_point[length - 1 :]
+    return np.asarray((first == last) & (tokens.points[:stop] != ord("\n")))
+
+
+def _bucket(hashes: Hashes, salt: int) -> NDArray[np.int32]:
+    mixed = hashes + np.uint64(salt * 0x1000193_51ED27)
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * _SPREAD
+    return (mixed >> np.uint64(64 - BITS)).astype(np.int32)
+
+
+def _rows(index: NDArray[np.int32], text_of: Ints, n: int) -> Rows:
+    order = np.argsort(text_of.astype(np.uint16) if n < 0xFFFF else text_of, kind="stable")  # a radix sort on 16 bits
+    begin = np.zeros(n + 1, np.int32)
+    inside = (text_of >= 0) & (text_of < n)
+    np.cumsum(np.bincount(text_of[inside], minlength=n), out=begin[1:])
+    return Rows(begin=begin, index=index[order][: begin[-1]])
+
+
+def _look_up(table: NDArray[np.uint32], points: NDArray[np.uint32], *, above: int | None) -> NDArray[np.uint32]:
+    """`table[point]` in the first plane; beyond it `above`, or the point itself."""
+    found = table[np.minimum(points, 0xFFFF)]
+    beyond = points > 0xFFFF
+    if beyond.any():
+        found = np.where(beyond, points if above is None else np.uint32(above), found)
+    return found
+
+
+@cache
+def _folding() -> NDArray[np.uint32]:
+    """Lower case, digits to "0", every kind of space to " "."""
+    table = np.arange(0x10000, dtype=np.uint32)
+    for point in range(0x10000):
+        char = chr(point)
+        lower = char.lower()
+        if len(lower) == 1:
+            table[point] = ord(lower)
+        if char.isdecimal():
+            table[point] = ord("0")
+        elif char != "\n" and (char.isspace() or point < 32):
+            table[point] = ord(" ")
+    return table
+
+
+@cache
+def _kinds() -> NDArray[np.uint32]:
+    table = np.full(0x10000, _MARK, np.uint32)
+    for point in range(0x10000):
+        if chr(point).isalnum():
+            table[point] = _WORD
+    table[[ord("_"), ord("'")]] = _WORD
+    table[ord(" ")], table[ord("\n")] = _SPACE, _BREAK
+    for first, last in (
+        (0x2190, 0x2BFF),
+        (0x2E80, 0x2FDF),
+        (0x3040, 0x30FF),
+        (0x3400, 0x4DBF),
+        (0x4E00, 0x9FFF),
+        (0xF900, 0xFAFF),
+        (0xE000, 0xF8FF),
+    ):
+        table[first : last + 1] = _SINGLE
+    for first, last in ((0x0300, 0x036F), (0x0900, 0x0DFF), (0x0E00, 0x0FFF), (0x0591, 0x05C7), (0x064B, 0x065F)):
+        table[first : last + 1] = _WORD
+    return table
+
+
+@cache
+def _negation_hashes() -> Hashes:
+    tokens = tokenise([_NEGATIONS])
+    return np.sort(tokens.hashes(tokens.start, tokens.end))
+
+
+_POWERS: list[tuple[Hashes, Hashes]] = []
+
+
+def _powers(n: int) -> tuple[Hashes, Hashes]:
+    """The first `n` powers of the step and of its inverse, modulo 2**64."""
+    if not _POWERS or len(_POWERS[-1][0]) < n:
+        size = next(s for s in (1 << 16 << k for k in count()) if s >= n)
+        _POWERS[:] = [(_accumulate(_STEP, size), _accumulate(_STEP_BACK, size))]
+    forward, back = _POWERS[-1]
+    return forward[:n], back[:n]
+
+
+def _accumulate(step: int, size: int) -> Hashes:
+    powers = np.full(size, step, np.uint64)
+    powers[0] = 1
+    return np.multiply.accumulate(powers)

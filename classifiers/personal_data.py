@@ -1,0 +1,178 @@
+"""Which personal data does it show? Patterns with their checksums, and phonenumbers for what looks like a phone number.
+
+Every pattern is bounded and starts only where a word starts, so that no text, however hostile, costs more than a few steps per character.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from classifiers.batch import Batch
+from earshot.mention import Score
+
+_MOST_PHONES = 40  #: candidates a text
+_REGIONS = ("US", "GB", "CN", "DE", "FR")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Where personal data stands in a text as given."""
+
+    start: int
+    end: int
+    kind: str  #: e-mail, card, iban, id, phone, order, address, link
+
+
+def personal_data(batch: Batch) -> list[Score]:
+    """Label: `none`, or the kinds found, parted by spaces. Value: how many spans."""
+    return [_score(spans(mention.text)) for mention in batch.mentions]
+
+
+def spans(text: str) -> list[Span]:
+    """What should not be shown, in order; no two overlap."""
+    if not _MAYBE.search(text):
+        return []
+    kept: list[Span] = []
+    taken = bytearray(len(text))
+    for kind, find in _FINDERS:
+        for start, end in find(text):
+            if not any(taken[start:end]):
+                kept.append(Span(start, end, kind))
+                taken[start:end] = b"\1" * (end - start)
+    return sorted(kept)
+
+
+def mask(text: str) -> str:
+    """The text with each span replaced by its kind in brackets: "[e-mail]"."""
+    parts, at = [], 0
+    for span in spans(text):
+        parts += [text[at : span.start], f"[{span.kind}]"]
+        at = span.end
+    return "".join([*parts, text[at:]])
+
+
+def _score(found: list[Span]) -> Score:
+    kinds = " ".join(sorted({span.kind for span in found}))
+    return Score(
+        name="personal_data", label=kinds or "none", value=float(len(found)), confidence=0.95 if found else 0.9, by="personal_data-1"
+    )
+
+
+_MAYBE = re.compile(r"\d|@")
+_EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}", re.ASCII)
+_LINK = re.compile(
+    r"https?://[^\s?#]{1,500}[?#&](?:[^\s=&]{1,40}=[^\s&]{0,200}&){0,8}(?:token|key|auth|session|sid|code|password|reset|sig)=[^\s&]{4,500}",
+    re.IGNORECASE,
+)
+_CARD = re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d])")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
+_ID = re.compile(
+    r"(?<!\d)[1-9]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?![\dA-Za-z])"  # China
+    r"|(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])"  # United States
+    r"|(?<![A-Za-z0-9])[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D](?![A-Za-z0-9])"  # United Kingdom
+)
+_PHONE = re.compile(r"(?<![A-Za-z0-9_.,$€£¥/-])(?:\+|\(\+?)?\d(?:[ ().\-/]{0,2}\d){6,16}(?![A-Za-z0-9_%:])")
+_DATE = re.compile(r"(?:19|20)\d\d ?[-/.] ?(?:\d\d?[-/.]\d|(?:19|20)?\d\d(?!\d))|\d\d?[-/.]\d\d?[-/.](?:19|20)\d\d")
+_ORDER = (
+    re.compile(r"(?<![A-Za-z0-9])#?[A-Z]{2,5}-?\d{6,14}(?:-\d{1,8})?(?![A-Za-z0-9])"),
+    re.compile(r"(?<!\d)\d{3}-\d{7}-\d{7}(?!\d)"),
+    re.compile(
+        r"(?i:\b(?:order|booking|reservation|confirmation|reference|ref|ticket|case|tracking|invoice|pnr|policy|account|customer|parcel|member(?:ship)?|serial)\b"
+        r"(?:\s{1,3}(?:number|no|num|nr|id|code|ref|reference))?\.?\s{0,3}(?:is\s|was\s|[:#=])?\s{0,3}#?)"
+        r"((?=[A-Za-z-]{0,12}\d)[A-Z0-9](?:[A-Z0-9-]{3,24})[A-Z0-9])(?![A-Za-z0-9])"
+    ),
+    re.compile(
+        r"(?i:\b(?:booking|reservation|confirmation|pnr)\b(?:\s{1,3}(?:number|no|code|ref|reference))?\s{0,3}(?:is\s|[:#])?\s{0,3})([A-Z0-9]{6})(?![A-Za-z0-9])"
+    ),
+    re.compile(r"(?:订单|单号|运单|快递|物流|流水|工单|保单|会员|客户|编号|序列)[号码]{0,2}[\s:：是为#]{0,4}([A-Za-z0-9-]{6,25})"),
+    re.compile(r"(?<!\w)#\d{6,14}(?!\w)"),
+)
+_STREET = (
+    "Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Close|Terrace|Square|Sq|Crescent|Cres|"
+    "Highway|Hwy|Parkway|Pkwy|Circle|Cir|Trail|Gardens|Grove|Row|Mews|Hill|Park"
+)
+_ADDRESS = (
+    re.compile(
+        rf"(?<![\w.,$€£-])\d{{1,5}}[A-Za-z]?,?\s{{1,2}}(?:(?:[NSEW]\.?|[A-Z][\w'.-]{{1,20}})\s{{1,2}}){{1,4}}(?:{_STREET})\b\.?"
+        r"(?:,?\s{1,2}(?:Apt|Apartment|Suite|Ste|Unit|Flat|#)\.?\s{0,2}\w{1,6})?(?:,?\s{1,2}[A-Z]{2}\s{1,2}\d{5}(?:-\d{4})?)?"
+    ),
+    re.compile(
+        r"(?<!\w)[A-ZÄÖÜ][\w-]{1,30}(?:straße|strasse|str\.|weg|platz|gasse|allee|katu|gatan|vej|gade|straat|laan)\s{1,2}\d{1,4}[a-z]?(?!\w)"
+    ),
+    re.compile(
+        r"(?<!\w)\d{1,5},?\s{1,2}(?:rue|avenue|av\.|boulevard|bd|place|chemin|via|calle|rua)\s{1,2}(?:\w[\w'-]{1,20}\s?){1,5}",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?i:\bP\.?\s?O\.?\s{1,2}Box)\s{1,2}\d{1,6}"),
+    re.compile(r"(?<![A-Za-z0-9])(?:GIR ?0AA|[A-PR-UWYZ][A-HK-Y]?\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2})(?![A-Za-z0-9])"),
+    re.compile(
+        r"(?:(?![寄到在住给于是])[一-龥]){1,8}(?:省|市|区|县|镇)[一-龥]{0,16}?(?:路|街|道|巷|弄|村|小区|花园|大厦)[一-龥]{0,6}\d{1,5}(?:号|弄|栋|幢|室)(?:[一-龥\d-]{0,12}(?:室|号|栋|单元|楼))?"
+    ),
+    re.compile(r"(?:(?![寄到在住给于是])[一-龥]){2,10}(?:路|街|道|巷)\d{1,5}(?:号|弄)(?:[一-龥\d-]{0,12}(?:室|号|栋|单元|楼))?"),
+)
+
+
+def _matches(*patterns: re.Pattern[str]) -> Callable[[str], Iterator[tuple[int, int]]]:
+    def find(text: str) -> Iterator[tuple[int, int]]:
+        for pattern in patterns:
+            group = 1 if pattern.groups else 0
+            for found in pattern.finditer(text):
+                yield found.span(group)
+
+    return find
+
+
+def _cards(text: str) -> Iterator[tuple[int, int]]:
+    return (found.span() for found in _CARD.finditer(text) if _passes_luhn(_digits(found[0])))
+
+
+def _ibans(text: str) -> Iterator[tuple[int, int]]:
+    return (found.span() for found in _IBAN.finditer(text) if _passes_mod_97(found[0].replace(" ", "")))
+
+
+def _phones(text: str) -> Iterator[tuple[int, int]]:
+    for number, found in enumerate(_PHONE.finditer(text)):
+        if number == _MOST_PHONES:
+            return
+        if not _DATE.match(found[0]) and _is_phone(found[0]):
+            yield found.span()
+
+
+def _is_phone(written: str) -> bool:
+    import phonenumbers
+
+    for region in (None,) if written.lstrip("(").startswith("+") else _REGIONS:
+        try:
+            if phonenumbers.is_valid_number(phonenumbers.parse(written, region)):
+                return True
+        except phonenumbers.NumberParseException:
+            continue
+    return False
+
+
+def _digits(text: str) -> list[int]:
+    return [int(char) for char in text if char.isdigit()]
+
+
+def _passes_luhn(digits: list[int]) -> bool:
+    doubled = [2 * digit - 9 * (digit > 4) for digit in digits[-2::-2]]
+    return len(set(digits)) > 1 and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def _passes_mod_97(iban: str) -> bool:
+    return len(iban) >= 15 and int("".join(str(int(char, 36)) for char in iban[4:] + iban[:4])) % 97 == 1
+
+
+#: the surer kinds first: what they take, later ones leave alone
+_FINDERS: tuple[tuple[str, Callable[[str], Iterator[tuple[int, int]]]], ...] = (
+    ("link", _matches(_LINK)),
+    ("e-mail", _matches(_EMAIL)),
+    ("iban", _ibans),
+    ("id", _matches(_ID)),
+    ("card", _cards),
+    ("order", _matches(*_ORDER)),
+    ("phone", _phones),
+    ("address", _matches(*_ADDRESS)),
+)

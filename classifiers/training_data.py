@@ -1,0 +1,239 @@
+"""What the weights learn from: which public set teaches which signal, which rows teach the heads, and what may not be learnt from.
+
+Rows are read from gzipped CSV files in a data directory (one folder per set, see the README there). A manifest keeps the SHA-256 of each
+file.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from classifiers.text import normalise_all
+from earshot.errors import BadInput
+
+Row = Mapping[str, str]
+Truth = Callable[[Row], bool]
+
+#: Sources of `triage_posts` whose texts are non-commercial or academic: they evaluate, they never teach.
+NOT_TO_LEARN_FROM = frozenset({"airline_support_unlabelled", "zh_question_pairs_finance"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What one set teaches: for each signal, whether it holds in a row."""
+
+    data_set: str
+    licence: str
+    teaches: Mapping[str, Truth]
+    column: str = "text"
+    only: Truth | None = None
+
+
+def _is(column: str, *values: str) -> Truth:
+    return lambda row: row[column] in values
+
+
+def _any(column: str, *values: str) -> Truth:
+    return lambda row: not set(values).isdisjoint(row[column].split("|"))
+
+
+def _always(_: Row) -> bool:
+    return True
+
+
+def _never(_: Row) -> bool:
+    return False
+
+
+LESSONS: Sequence[Lesson] = (
+    Lesson(data_set="tweet_sentiment", licence="unclear", teaches={"negative": _is("label", "0"), "positive": _is("label", "2")}),
+    Lesson(
+        data_set="multilingual_sentiment",
+        licence="unclear",
+        only=_is("lang", "en"),
+        teaches={"negative": _is("label_name", "negative"), "positive": _is("label_name", "positive")},
+    ),
+    Lesson(data_set="zh_shopping_reviews", licence="unclear", teaches={"negative": _is("label", "0"), "positive": _is("label", "1")}),
+    Lesson(data_set="zh_hotel_reviews", licence="unclear", teaches={"negative": _is("label", "0"), "positive": _is("label", "1")}),
+    Lesson(data_set="zh_weibo_polarity", licence="unclear", teaches={"negative": _is("label", "0"), "positive": _is("label", "1")}),
+    Lesson(data_set="zh_car_feedback", licence="unclear", teaches={"negative": _is("sentiment", "-1"), "positive": _is("sentiment", "1")}),
+    Lesson(
+        data_set="goemotions",
+        licence="Apache-2.0",
+        teaches={
+            "angry": _any("labels", "anger", "annoyance", "disgust"),
+            "glad": _any("labels", "admiration", "gratitude", "joy", "love", "excitement"),
+            "sad": _any("labels", "sadness", "disappointment", "remorse", "grief"),
+            "asking": _any("labels", "curiosity", "confusion"),
+        },
+    ),
+    Lesson(
+        data_set="tweet_emotion",
+        licence="unclear",
+        teaches={"angry": _is("label_name", "anger"), "glad": _is("label_name", "joy"), "sad": _is("label_name", "sadness")},
+    ),
+    Lesson(
+        data_set="zh_weibo_emotion",
+        licence="unclear",
+        teaches={"angry": _is("label", "angry"), "glad": _is("label", "happy"), "sad": _is("label", "sad"), "spam": _never},
+    ),
+    Lesson(data_set="zh_weibo_events", licence="unclear", teaches={"angry": _is("label", "anger"), "glad": _is("label", "positive")}),
+    Lesson(data_set="tweet_offensive", licence="unclear", teaches={"offensive": _is("label", "1")}),
+    Lesson(data_set="tweet_acts", licence="BSD-2-Clause", teaches={"asking": _is("act", "QUE"), "requesting": _is("act", "REQ")}),
+    Lesson(data_set="complaints", licence="unclear", teaches={"complaining": _is("label", "1")}),
+    Lesson(
+        data_set="app_reviews",
+        licence="unclear",
+        teaches={"faulty": _is("category", "bug report"), "wishing": _is("category", "requirement")},
+    ),
+    Lesson(
+        data_set="issue_reports",
+        licence="unclear",
+        column="title",
+        teaches={"faulty": _is("label", "bug"), "wishing": _is("label", "feature"), "asking": _is("label", "question")},
+    ),
+    Lesson(data_set="banking77", licence="CC BY 4.0", teaches={"served": _always}),
+    Lesson(data_set="bitext_intents", licence="unclear", teaches={"served": _always}),
+    Lesson(data_set="clinc150", licence="CC BY 3.0", teaches={"served": _never}),
+    Lesson(data_set="sms_spam", licence="free use, keep notice", teaches={"spam": _is("spam", "1")}),
+    Lesson(data_set="social_spam", licence="unclear", teaches={"spam": _is("spam", "1")}),
+    Lesson(data_set="zh_spam_types", licence="unclear", teaches={"spam": _always}),
+)
+
+#: Latin languages that are told apart; the others are "other".
+LATIN_LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "nl")
+NOT_LATIN = frozenset(
+    (
+        "ar",
+        "be",
+        "bg",
+        "bn",
+        "el",
+        "fa",
+        "gu",
+        "he",
+        "hi",
+        "hy",
+        "ja",
+        "ka",
+        "ko",
+        "mr",
+        "pa",
+        "ru",
+        "sr",
+        "ta",
+        "te",
+        "th",
+        "uk",
+        "ur",
+        "zh",
+    )
+)
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The data directory, and a manifest of what was read from it."""
+
+    folder: Path
+    manifest: dict[str, str] = field(default_factory=dict)  #: file -> SHA-256
+
+    def rows(self, data_set: str, part: str) -> list[Row]:
+        """All rows of one part. Raises `BadInput` when the file is not there or is no gzipped CSV."""
+        path = self.folder / data_set / f"{part}.csv.gz"
+        try:
+            content = path.read_bytes()
+            rows: list[Row] = list(csv.DictReader(gzip.decompress(content).decode("utf-8").splitlines(keepends=True)))
+        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as err:
+            raise BadInput(f"data set {path}: cannot be read ({err}); give the folder that holds {data_set}/{part}.csv.gz") from err
+        self.manifest[f"{data_set}/{part}.csv.gz"] = hashlib.sha256(content).hexdigest()
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """Texts with what they teach: signal -> (first, truths): `truths` belong to `texts[first:]`, one after another."""
+
+    texts: list[str]
+    truths: Mapping[str, list[tuple[int, list[bool]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A post with the labels of all heads."""
+
+    text: str
+    lang: str
+    source: str
+    part: str
+    labels: Mapping[str, str]
+    id: str
+
+    @property
+    def teaches(self) -> bool:
+        return self.source not in NOT_TO_LEARN_FROM
+
+
+def lessons(shelf: Shelf, *, without: Iterable[str], parts: Sequence[str] = ("train",)) -> Taught:
+    """Everything the signals learn from, leaving out texts that stand in `without` (the posts that judge the heads)."""
+    seen = set(map(same_text, without))
+    texts: list[str] = []
+    truths: dict[str, list[tuple[int, list[bool]]]] = {}
+    for lesson in LESSONS:
+        rows = [row for part in parts for row in shelf.rows(lesson.data_set, part)]
+        rows = [row for row in rows if (lesson.only is None or lesson.only(row)) and same_text(row[lesson.column]) not in seen]
+        for signal, truth in lesson.teaches.items():
+            truths.setdefault(signal, []).append((len(texts), [truth(row) for row in rows]))
+        texts += [_unspaced(row[lesson.column]) if lesson.data_set == "zh_spam_types" else row[lesson.column] for row in rows]
+    return Taught(texts=texts, truths=truths)
+
+
+def posts(shelf: Shelf) -> list[Post]:
+    """The labelled posts: `triage_posts` (train and dev) and `invented_posts`."""
+    listed = []
+    for data_set, part in (("triage_posts", "train"), ("triage_posts", "dev"), ("invented_posts", "train")):
+        for row in shelf.rows(data_set, part):
+            source = row.get("source") or "invented_posts"
+            listed.append(Post(text=row["text"], lang=row["lang"], source=source, part=part, labels=_named(row), id=row["id"]))
+    return listed
+
+
+def languages(shelf: Shelf, part: str) -> Iterator[tuple[str, str]]:
+    """(text, Latin language or "other") to tell languages apart."""
+    for row in shelf.rows("language_id", part):
+        if row["lang"] not in NOT_LATIN:
+            yield row["text"], row["lang"] if row["lang"] in LATIN_LANGUAGES else "other"
+    for row in shelf.rows("multilingual_sentiment", part):
+        if row["lang"] in LATIN_LANGUAGES:
+            yield row["text"], row["lang"]
+    for data_set in ("tweet_sentiment", "goemotions"):
+        yield from ((row["text"], "en") for row in shelf.rows(data_set, part)[:4000])
+
+
+def same_text(text: str) -> str:
+    """Equal for texts that differ in case, width, links, handles and punctuation only."""
+    return re.sub(r"[\W_]+", "", re.sub(r"@\w*|\blink\b", "", normalise_all([text])[0])).lower()
+
+
+def _unspaced(text: str) -> str:
+    return text.replace(" ", "")
+
+
+def _named(row: Row) -> dict[str, str]:
+    """The labels of a row in the words that people read."""
+    yes_no = ("no", "yes")
+    return {
+        "intent": row["intent"],
+        "asks": yes_no[int(row["asks"])],
+        "needs": row["needs"],
+        "anger": ("calm", "annoyed", "angry")[int(row["anger"])],
+        "sentiment": ("negative", "neutral", "positive")[int(row["sentiment"]) + 1],
+        "urgent": yes_no[int(row["urgent"])],
+        "risk": row["risk"],
+    }
