@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -259,3 +259,12 @@ class ReplyState(StrEnum):
     REJECTED = "rejected"
     UNKNOWN = "unknown"
     NEEDS_PERSON = "needs person"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """How replies leave the house."""
+
+    sources: frozenset[str]  #: names of the sources that may answer
+    after: timedelta = timedelta(seconds=10)  #: time to take it back
+    spacing: timedelta = timedelta(seconds=30)  #: between two replies of one source

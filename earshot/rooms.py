@@ -13,21 +13,21 @@ from datetime import datetime, time, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from earshot.case import Case, Offer, PassReason, Route, Tier
+from earshot.case import Case, Offer, PassReason, Route, Sending, Tier
 from earshot.errors import ConfigurationError
 from earshot.mention import Mention, ScoredMention
 from earshot.settings import Settings
-from earshot.storage import Store
-from earshot.storage.accounts import Member
-from earshot.storage.articles import Article
-from earshot.storage.cases import CasePage, Sending, SolvedCase, WaitingCase
-from earshot.storage.handover import ToOffer
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
     from classifiers.brand import Brand
     from classifiers.panel import Panel, Weighed
     from community_routing.roster import SuperUser
     from earshot.knowledge.suggest import Suggestion
+    from earshot.storage import Store
+    from earshot.storage.accounts import Member
+    from earshot.storage.articles import Article
+    from earshot.storage.cases import CasePage, SolvedCase, WaitingCase
+    from earshot.storage.handover import ToOffer
     from escalation.policy import Policy
     from escalation.priority import Priority
     from influence.weigh import Factor
@@ -103,7 +103,7 @@ class Rooms:
 
     @cached_property
     def _panel(self) -> Panel:
-        from classifiers.panel import Panel, Weighed
+        from classifiers.panel import Panel
 
         return Panel(brand=self.brand)
 

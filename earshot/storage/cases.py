@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, String, and_, bindparam, cast, func, literal, or_, select, update
 
-from earshot.case import AnswerState, Case, Event, Move, Outcome, ReplyState, State, Tier
+from earshot.case import AnswerState, Case, Event, Move, Outcome, ReplyState, Sending, State, Tier
 from earshot.errors import BadInput, Conflict, NotAllowed
 from earshot.mention import Author, ScoredMention
 from earshot.storage.credit import credit_answer
@@ -38,15 +38,6 @@ _ACCOUNT, _SKILL = table(AccountRow), table(SkillRow)
 WAITING = (State.REVIEW, State.QUEUED, State.OFFERED, State.ASSIGNED, State.APPROVAL)
 #: replies of ours in a thread before the author must have the word
 REPLY_CAP = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sending:
-    """How replies leave the house."""
-
-    sources: frozenset[str]  #: names of the sources that may answer
-    after: timedelta = timedelta(seconds=10)  #: time to take it back
-    spacing: timedelta = timedelta(seconds=30)  #: between two replies of one source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,10 +88,14 @@ class Outbox:
             if self._settle(connection, _mine(reply, worker), {"state": state.value, "error": error, "settled_at": now}):
                 _move(connection, reply.case_id, Move.FAIL, now, error, counts=False)
 
-    def unknown(self, reply: Outgoing, *, error: str, retry_at: datetime, worker: str) -> None:
-        """It may or may not stand there: look again later."""
+    def unknown(self, reply: Outgoing, *, error: str, retry_at: datetime, worker: str, tries: int | None = None) -> None:
+        """It may or may not stand there: look from `retry_at` on. Looks after earlier attempts prove nothing about this one.
+
+        `tries` counts the reply as tried so often, where nothing but a last look is left to do.
+        """
+        values = {"state": ReplyState.UNKNOWN.value, "error": error, "not_before": retry_at, "looked": 0}
         with self._db.writing() as connection:
-            self._settle(connection, _mine(reply, worker), {"state": ReplyState.UNKNOWN.value, "error": error, "not_before": retry_at})
+            self._settle(connection, _mine(reply, worker), values if tries is None else values | {"tries": tries})
 
     def absent(self, reply: Outgoing, *, retry_at: datetime, worker: str, may_resend: bool) -> None:
         """We looked and it is not there: look once more, or send it again where that was the proof."""
@@ -105,6 +109,19 @@ class Outbox:
         state = ReplyState.UNKNOWN if reply.must_look else ReplyState.PENDING
         with self._db.writing() as connection:
             self._settle(connection, _mine(reply, worker), {"state": state.value, "error": error, "not_before": retry_at})
+
+    def hold(self, source: str, *, until: datetime) -> None:
+        """Leave the network of `source` alone until then."""
+        self._hold(source, (ReplyState.PENDING, ReplyState.UNKNOWN), until)
+
+    def hold_sends(self, source: str, *, until: datetime) -> None:
+        """Post nothing more from `source` until then; looking for what was posted may go on."""
+        self._hold(source, (ReplyState.PENDING,), until)
+
+    def _hold(self, source: str, states: Sequence[ReplyState], until: datetime) -> None:
+        waiting = and_(_REPLY.c.source == source, _REPLY.c.state.in_([s.value for s in states]), _REPLY.c.not_before < until)
+        with self._db.writing() as connection:
+            connection.execute(update(_REPLY).where(waiting).values(not_before=until))
 
     def _settle(self, connection: Connection, mine: ColumnElement[bool], values: Mapping[str, object]) -> bool:
         done = connection.execute(update(_REPLY).where(mine).values(claimed_by=None, claimed_until=None, **values))
