@@ -346,6 +346,15 @@ def look_after(store: Store, rooms: Rooms, *, now: datetime) -> int:
     return moved
 
 
+def grade(store: Store, rooms: Rooms, *, now: datetime) -> int:
+    """Let super-users rise and fall by what became of their last answers; returns how many levels changed."""
+    changed = rooms.trust_levels(store.accounts.roster(now=now), store.accounts.track_records())
+    if changed:
+        store.accounts.set_trust(changed)
+        log.info("graded", changed=len(changed))
+    return len(changed)
+
+
 def _escalate(store: Store, case: Case, *, tier: Tier, due_at: datetime | None, reason: str, now: datetime) -> int:
     try:
         store.cases.escalate(case.id, tier=tier, due_at=due_at, reason=reason, now=now)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
     from community_routing.roster import SuperUser
     from earshot.knowledge.suggest import Suggestion
     from earshot.storage import Store
-    from earshot.storage.accounts import Member
+    from earshot.storage.accounts import Member, TrackRecord
     from earshot.storage.articles import Article
     from earshot.storage.cases import CasePage, SolvedCase, WaitingCase
     from earshot.storage.handover import ToOffer
@@ -205,6 +205,22 @@ class Rooms:
         from community_routing.trust import may_approve
 
         return may_approve(trust_level)
+
+    def trust_levels(self, roster: Sequence[Member], records: Mapping[int, TrackRecord]) -> dict[int, int]:
+        """Account -> her new trust level, for those whose level changes. A level is lost only on as much evidence as it took to earn."""
+        from community_routing.trust import LEVELS, Record, level_after
+
+        changed = {}
+        for member in roster:
+            record, level = records.get(member.account.id), member.membership.trust_level
+            if record is None or record.judged < LEVELS[level].answers:
+                continue
+            now_is = level_after(
+                level, Record(judged=record.judged, accepted=record.accepted, reviewed=record.reviewed, agreed=record.agreed)
+            )
+            if now_is != level:
+                changed[member.account.id] = now_is
+        return changed
 
     def pass_tier(self, reason: PassReason, tier: Tier) -> Tier:
         """Where a pass sends a case: too technical to the specialists, too angry to the front line, otherwise nowhere new."""

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import RowMapping, and_, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from earshot.case import OfferState, State, Tier
+from earshot.case import AnswerState, OfferState, State, Tier
 from earshot.errors import BadInput
 from earshot.storage.database import Database
 from earshot.storage.tables import AccountRow, AnswerRow, CaseRow, OfferRow, SessionRow, SkillRow, SuperUserRow, TryRow, table
@@ -59,6 +59,16 @@ class Membership:
     paused: bool = False
     consent_at: datetime | None = None
     skills: Mapping[str, tuple[int, int]] = field(default_factory=dict)  #: topic -> (answered, accepted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackRecord:
+    """What became of a super-user's last answers: judged by authors, accepted by them, reviewed by others, agreed to by these."""
+
+    judged: int
+    accepted: int
+    reviewed: int
+    agreed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,26 +236,29 @@ class Accounts:
             for account_id, level in levels.items():
                 connection.execute(update(_SUPER_USER).where(_SUPER_USER.c.account_id == account_id).values(trust_level=level))
 
-    def track_record(self, *, last: int = 50) -> dict[int, tuple[int, int, int]]:
-        """Per super-user over the last answers: (judged by the author, of these helpful, rejected by reviewers)."""
+    def track_records(self, *, last: int = 50) -> dict[int, TrackRecord]:
+        """Per super-user: what became of her last answers. Those without an answer are left out."""
         rank = func.row_number().over(partition_by=_ANSWER.c.by, order_by=_ANSWER.c.id.desc()).label("rank")
         recent = (
-            select(_ANSWER.c.by, _ANSWER.c.accepted, _ANSWER.c.state, rank)
+            select(_ANSWER.c.by, _ANSWER.c.accepted, _ANSWER.c.state, _ANSWER.c.decided_by, rank)
             .join(_SUPER_USER, _SUPER_USER.c.account_id == _ANSWER.c.by)
             .subquery()
         )
+        was_reviewed = and_(recent.c.decided_by.is_not(None), recent.c.decided_by != recent.c.by)
         statement = (
             select(
                 recent.c.by,
-                func.count(recent.c.accepted),
-                func.sum(func.coalesce(recent.c.accepted, False).cast(_SUPER_USER.c.trust_level.type)),
-                func.count().filter(and_(recent.c.state == "rejected")),
+                func.count(recent.c.accepted).label("judged"),
+                func.count().filter(recent.c.accepted.is_(True)).label("accepted"),
+                func.count().filter(was_reviewed).label("reviewed"),
+                func.count().filter(was_reviewed, recent.c.state == AnswerState.APPROVED.value).label("agreed"),
             )
             .where(recent.c.rank <= last)
             .group_by(recent.c.by)
         )
         with self._db.reading() as connection:
-            return {by: (judged, helpful or 0, rejected) for by, judged, helpful, rejected in connection.execute(statement)}
+            rows = connection.execute(statement).all()
+        return {row.by: TrackRecord(judged=row.judged, accepted=row.accepted, reviewed=row.reviewed, agreed=row.agreed) for row in rows}
 
 
 def _hashed(token: str) -> str:

@@ -24,9 +24,7 @@ def offered(store: Store, case_id: int, to: int) -> int:
     store.handover.claim(10, worker="w", now=NOW, lease=LEASE)
     offer = Offer(case_id=case_id, super_user=to, offered_at=NOW, expires_at=NOW + timedelta(minutes=20), reason="knows the hub")
     assert store.handover.write_offers([offer], worker="w", now=NOW) == 1
-    [item] = store.handover.desk(to)
-    assert item.offer_id is not None
-    return item.offer_id
+    return next(item.offer_id for item in store.handover.desk(to) if item.case.id == case_id and item.offer_id)
 
 
 def assert_replays(store: Store, case_id: int) -> None:
@@ -335,3 +333,20 @@ def test_reports_trace_back_to_mentions(store: Store) -> None:
     assert sum(day.mentions for day in store.reports.days(until=NOW)) == 2
     assert len(list(store.mentions.understood())) == 2
     assert score("x", "y").confidence == 0.9
+
+
+def test_what_became_of_answers_is_counted_over_the_last_fifty(store: Store) -> None:
+    uma, mia = super_user(store, open_posts=99), staff(store, "Mia", Role.MANAGER)
+    for i in range(3):
+        case_id = open_case(store, post(str(i), thread=str(i)))
+        store.handover.accept(offered(store, case_id, uma.id), by=uma.id, now=NOW, lease=LEASE)
+        store.cases.answer(case_id, by=uma.id, text=f"answer {i}", now=NOW, needs_approval=True, sending=SENDING)
+        if i == 0:
+            store.cases.reject_answer(case_id, by=mia.id, now=NOW, note="no")
+        else:
+            store.cases.approve_answer(case_id, by=mia.id, now=NOW, sending=SENDING)
+    record = store.accounts.track_records()[uma.id]
+    assert (record.judged, record.accepted, record.reviewed, record.agreed) == (0, 0, 3, 2)
+    assert store.accounts.track_records(last=1)[uma.id].reviewed == 1
+    store.accounts.set_trust({uma.id: 3})
+    assert store.accounts.roster(now=NOW)[0].membership.trust_level == 3
