@@ -22,6 +22,8 @@ from listener.source import Page, Posted
 
 MAX_SEEN = 5_000  #: entries that a cursor remembers; what a longer document repeats, the store recognises
 _ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
+#: what a cursor calls it -> (header in which the server tells it, header in which we say it again)
+_VALIDATORS = {"etag": ("etag", "if-none-match"), "modified": ("last-modified", "if-modified-since")}
 
 
 class FeedSource:
@@ -48,7 +50,7 @@ class FeedSource:
             return Page(mentions=(), cursor=cursor)
         mentions = self._mentions(fetched, now)
         versions = [_version(mention) for mention in mentions]
-        seen = set(before.get("seen", ()))
+        seen = before.get("seen", ())
         fresh = [mention for mention, version in zip(mentions, versions, strict=True) if version not in seen]
         after = {"document": digest, "seen": versions[:MAX_SEEN], **_validators(fetched)}
         return Page(mentions=tuple(reversed(fresh)), cursor=orjson.dumps(after).decode(), spent=len(fresh))
@@ -102,23 +104,26 @@ class FeedSource:
 
 
 def _read_cursor(cursor: str | None) -> Mapping[str, Any]:
+    if cursor is None:
+        return {}
     try:
-        before = orjson.loads(cursor or "{}")
-    except orjson.JSONDecodeError:
-        before = None
-    if not isinstance(before, dict):
-        raise SourceConfused("the feed's cursor is not one of ours: delete it, and the feed is read from its beginning")
-    return before
+        before = orjson.loads(cursor)
+        return {
+            "document": before["document"],
+            "seen": frozenset(before["seen"]),
+            **{name: str(before.get(name, "")) for name in _VALIDATORS},
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as err:
+        raise SourceConfused("the feed's cursor is not one of ours: delete it, and the feed is read from its beginning") from err
 
 
 def _conditions(before: Mapping[str, Any]) -> dict[str, str]:
-    names = {"etag": "if-none-match", "modified": "if-modified-since"}
-    return {header: before[name] for name, header in names.items() if before.get(name)}
+    return {asks: before[name] for name, (_, asks) in _VALIDATORS.items() if before.get(name)}
 
 
 def _validators(fetched: Fetched) -> dict[str, str]:
     """What the server wants to hear again next time; visible ASCII only, for it goes back into a header."""
-    given = {"etag": fetched.headers.get("etag", ""), "modified": fetched.headers.get("last-modified", "")}
+    given = {name: fetched.headers.get(tells, "") for name, (tells, _) in _VALIDATORS.items()}
     return {name: value for name, value in given.items() if value.isascii() and value.isprintable() and len(value) <= 500}
 
 

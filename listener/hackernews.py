@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
+import structlog
 
 from earshot.errors import BadInput, ReplyRefused, SourceConfused, SourceRefused
 from earshot.mention import Author, Mention
@@ -25,6 +26,8 @@ MAX_HITS = 1_000  #: that Algolia shows for one question, whatever the paging
 FIRST_LOOK = timedelta(days=1)  #: how far back a new source reads
 OVERLAP = timedelta(minutes=15)  #: read again on the next poll, for the index lags behind the site
 _PER_PAGE = 500
+
+log = structlog.get_logger()
 
 
 class HackerNewsSource:
@@ -147,7 +150,10 @@ def _checked(page: object) -> dict[str, Any]:
     counts = {name: _count(page.get(name)) for name in ("nbHits", "nbPages", "hitsPerPage")}
     if None in counts.values():
         raise SourceConfused("Hacker News' search does not say how many hits there are")
-    return {**counts, "hits": [hit for hit in page["hits"] if _is_hit(hit)]}
+    hits = [hit for hit in page["hits"] if _is_hit(hit)]
+    if len(hits) < len(page["hits"]):
+        log.warning("post_skipped", network="hackernews", count=len(page["hits"]) - len(hits), why="no id, time or author that can be read")
+    return {**counts, "hits": hits}
 
 
 def _is_hit(hit: object) -> bool:

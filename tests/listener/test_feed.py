@@ -171,9 +171,10 @@ def test_a_feed_that_hangs_is_unavailable_and_one_that_is_private_is_refused() -
         FeedSource(SourceSettings(name="blog", network="feed", query=address, allow_private=True)).fetch(None, now=NOW)
 
 
-def test_a_foreign_cursor_is_named() -> None:
+@pytest.mark.parametrize("cursor", ["{", "[]", "[1", '{"who": 1}', "null", '{"document": "", "seen": 5}'])
+def test_a_foreign_cursor_is_named(cursor: str) -> None:
     with blog(rss(item(1))) as one, pytest.raises(SourceConfused, match="cursor"):
-        one.source().fetch("[1", now=NOW)
+        one.source().fetch(cursor, now=NOW)
 
 
 def test_a_feed_without_an_address_says_what_to_set() -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -156,8 +157,9 @@ def test_strange_hits_are_passed_over() -> None:
         comment(3, points="many", story_id=None),
         comment(4, author="x" * 10**6),
     ]
-    with search(*strange) as hn:
+    with search(*strange) as hn, structlog.testing.capture_logs() as lines:
         (mention,) = hn.source().fetch(None, now=NOW).mentions
+    assert [(line["event"], line["count"]) for line in lines] == [("post_skipped", 4)]
     assert (mention.native_id, mention.thread_id, mention.likes) == ("3", "3", None)
 
 
@@ -172,9 +174,10 @@ def test_an_answer_of_another_shape_is_confusing(answer: object) -> None:
         HackerNewsSource(SourceSettings(name="hn", network="hackernews", url=served.url, allow_private=True)).fetch(None, now=NOW)
 
 
-def test_a_foreign_cursor_is_named() -> None:
+@pytest.mark.parametrize("cursor", ["{", "[]", '{"who": 1}', "null", '{"since": []}', '{"since": 1, "seen": [1]}'])
+def test_a_foreign_cursor_is_named(cursor: str) -> None:
     with search() as hn, pytest.raises(SourceConfused, match="cursor"):
-        hn.source().fetch('{"since": []}', now=NOW)
+        hn.source().fetch(cursor, now=NOW)
 
 
 def test_hacker_news_takes_no_replies() -> None:
