@@ -70,7 +70,9 @@ def case_page(visit: Visit, case_id: int, *, status: int = 200, notice: Notice |
 
 def suggestions(visit: Visiting, case_id: CaseId) -> Response:
     """Loaded after the page: looking for similar cases must not keep anybody waiting."""
-    page = _known(visit, case_id)
+    page = visit.store.cases.glance(case_id)
+    if page is None:
+        raise HTTPException(404)
     text = "\n\n".join(post.scored.mention.text for post in page.posts if post.in_case)
     return visit.page(
         "suggestions.html",
@@ -95,10 +97,11 @@ def _known(visit: Visit, case_id: int) -> CasePage:
 
 def _understood(visit: Visit, page: CasePage) -> list[Understood]:
     latest = {post.id for post in [p for p in page.posts if p.in_case][-EXPLAINED:]}
-    return [
-        Understood(post=post, weighed=visit.rooms.explain(post.scored.mention.text[: words.LONGEST_POST]) if post.id in latest else {})
-        for post in page.posts
-    ]
+    return [Understood(post=post, weighed=_explain(visit, post) if post.id in latest else {}) for post in page.posts]
+
+
+def _explain(visit: Visit, post: ThreadPost) -> Mapping[str, Sequence[Weighed]]:
+    return visit.rooms.explain(post.scored.mention.text[: words.LONGEST_POST])
 
 
 def _factors(visit: Visit, page: CasePage) -> Sequence[Factor]:

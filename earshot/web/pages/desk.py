@@ -23,7 +23,7 @@ def desk(visit: Visiting) -> Response:
 
 
 def desk_page(visit: Visit, *, status: int = 200, notice: Notice | None = None) -> Response:
-    items = visit.store.handover.desk(visit.me.id)
+    items, membership = visit.store.handover.desk(visit.me.id), _membership(visit)
     template = "desk_list.html" if visit.is_partial else "desk.html"
     return visit.page(
         template,
@@ -32,8 +32,8 @@ def desk_page(visit: Visit, *, status: int = 200, notice: Notice | None = None) 
         offers=[item for item in items if item.offer_id is not None],
         cases=[item for item in items if item.offer_id is None],
         recent=visit.store.handover.answers_of(visit.me.id, limit=10),
-        membership=_membership(visit),
-        checked_first=visit.rooms.needs_approval(_membership(visit).trust_level),
+        membership=membership,
+        checked_first=visit.rooms.needs_approval(membership.trust_level),
         reasons=tuple(PassReason),
         mask=visit.rooms.mask,
     )

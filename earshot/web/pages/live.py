@@ -16,9 +16,10 @@ LOOKS_BETWEEN_CHECKS = 3  #: a right that was taken away ends the stream within 
 
 async def live(visit: Visiting) -> AsyncIterator[ServerSentEvent]:
     """Ends when the session does."""
-    house, seen, looks = visit.house, await run_in_threadpool(visit.house.pulse.newest), 0
+    house, looks = visit.house, 0
+    seen = await run_in_threadpool(house.pulse.newest)
     yield ServerSentEvent(comment="listening", retry=5_000)
-    while looks % LOOKS_BETWEEN_CHECKS or await run_in_threadpool(lambda: house.who(visit.request)):
+    while looks % LOOKS_BETWEEN_CHECKS or await run_in_threadpool(house.who, visit.request) is not None:
         looks += 1
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
         newest = await run_in_threadpool(house.pulse.newest)
