@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -125,9 +125,9 @@ class CasePage:
     influence: float | None
     assignee_name: str | None
     posts: tuple[ThreadPost, ...]  #: oldest first; posts of the case first when the thread is long
-    answers: tuple[WrittenAnswer, ...]
-    events: tuple[LoggedEvent, ...]
-    labels: Mapping[tuple[int, str], str]  #: (mention, question) -> what a person said it is
+    answers: tuple[WrittenAnswer, ...] = ()
+    events: tuple[LoggedEvent, ...] = ()
+    labels: Mapping[tuple[int, str], str] = field(default_factory=dict)  #: (mention, question) -> what a person said it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,19 +191,18 @@ class Cases:
                 .where(_LABEL.c.mention_id.in_([p.id for p in posts]))
                 .order_by(_LABEL.c.id)
             ).all()
-        return CasePage(
-            case=case_of(row),
-            parts=_parts(row["parts"]),
-            replies=row["our_replies"],
-            author=joined_author(row),
-            author_id=row["author_id"],
-            influence=row["influence"],
-            assignee_name=row["assignee_name"],
-            posts=posts,
+        return replace(
+            _page(row, posts),
             answers=tuple(_written(a) for a in answers),
             events=tuple(_logged(e) for e in events),
             labels={(mention, question): now_is for mention, question, now_is in labels},
         )
+
+    def glance(self, case_id: int) -> CasePage | None:
+        """The case and its thread alone, in two statements: enough to look for similar ones."""
+        with self._db.reading() as connection:
+            row = connection.execute(_one_case(case_id)).mappings().first()
+            return None if row is None else _page(row, _thread(connection, row))
 
     def get(self, case_id: int) -> Case:
         """The case alone. Raises `BadInput` when there is none."""
@@ -537,6 +536,19 @@ def _one_case(case_id: int) -> Any:
         .outerjoin(_AUTHOR, _AUTHOR.c.id == _CASE.c.author_id)
         .outerjoin(_ACCOUNT, _ACCOUNT.c.id == _CASE.c.assignee)
         .where(_CASE.c.id == case_id)
+    )
+
+
+def _page(row: RowMapping, posts: tuple[ThreadPost, ...]) -> CasePage:
+    return CasePage(
+        case=case_of(row),
+        parts=_parts(row["parts"]),
+        replies=row["our_replies"],
+        author=joined_author(row),
+        author_id=row["author_id"],
+        influence=row["influence"],
+        assignee_name=row["assignee_name"],
+        posts=posts,
     )
 
 
