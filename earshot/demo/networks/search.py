@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from earshot.demo.networks.world import Post
 
 _TOKEN = re.compile(r'-?"[^"]*"|-?\(|\)|[^\s()]+')
-_WORD = re.compile(r"[@#]?\w+")
+#: a word ends where the script changes: in "#lumifern崩了" and "Lumifern的" the name is found
+_WORD = re.compile(r"[@#]?(?:(?![\u2e80-\u9fff])\w)+")
 _DEEPEST = 20
 
 Matches = Callable[["Seen"], bool]
