@@ -37,6 +37,7 @@ class DeskItem:
     reason: str
     text: str
     network: str
+    url: str  #: where the post stands
     posted_at: datetime
 
 
@@ -233,6 +234,7 @@ class Handover:
                 _OFFER.c.expires_at,
                 _OFFER.c.reason.label("why"),
                 _MENTION.c.text,
+                _MENTION.c.url,
                 _MENTION.c.posted_at,
             )
             .join(_MENTION, _MENTION.c.id == _CASE.c.reply_to)
@@ -249,6 +251,7 @@ class Handover:
                     reason=row["why"] or row["reason"],
                     text=row["text"],
                     network=row["network"],
+                    url=row["url"],
                     posted_at=row["posted_at"],
                 )
                 for row in connection.execute(statement).mappings()

@@ -74,6 +74,7 @@ SITE: tuple[Address, ...] = (
     Address("GET", "/api/openapi.json", "api:openapi", WORKERS, "The description of the JSON addresses."),
     Address("GET", "/api/queue", "api:queue", WORKERS, "The queue as JSON."),
     Address("GET", "/api/cases/{case_id}", "api:case", WORKERS, "One case as JSON."),
+    Address("GET", "/api/desk", "api:desk", SUPER_USERS, "A super-user's desk as JSON, masked."),
 )  # fmt: skip
 
 #: what the bar at the top offers, to those who may enter

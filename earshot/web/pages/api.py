@@ -71,6 +71,18 @@ class WholeCase:
     events: list[Step]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskCase:
+    id: int
+    offer: int | None  #: the open offer; None where the case is hers
+    state: State
+    network: str
+    url: str
+    text: str  #: personal data masked
+    reason: str
+    expires_at: datetime | None
+
+
 def openapi(visit: Visiting) -> Response:
     return JSONResponse(visit.request.app.openapi())
 
@@ -115,3 +127,13 @@ def case(visit: Visiting, case_id: CaseId) -> WholeCase:
         id=found.id, state=found.state, tier=found.tier, outcome=found.outcome, reason=found.reason, rule=found.rule,
         policy=found.policy, due_at=found.due_at, assignee=found.assignee, posts=posts, events=events,
     )  # fmt: skip
+
+
+def desk(visit: Visiting) -> list[DeskCase]:
+    return [
+        DeskCase(
+            id=item.case.id, offer=item.offer_id, state=item.case.state, network=item.network, url=item.url,
+            text=visit.rooms.mask(item.text), reason=item.reason, expires_at=item.expires_at,
+        )
+        for item in visit.store.handover.desk(visit.me.id)
+    ]  # fmt: skip
