@@ -12,6 +12,7 @@ from classifiers.brand import Brand
 from classifiers.features import Tokens, tokenise
 from classifiers.language import Languages, tell
 from classifiers.model import Model
+from classifiers.personal_data import Span, spans
 from classifiers.text import normalise_all
 from earshot.mention import Mention, Score
 
@@ -57,6 +58,11 @@ class Batch:
         unsure = self.languages.codes == "unsure"
         trust = np.where(known, 1.0, np.where(unsure, _TRUST_UNSURE, _TRUST_FOREIGN))
         return np.asarray(np.where(self.languages.is_blank, 0.0, trust))
+
+    @cached_property
+    def shown(self) -> list[list[Span]]:
+        """The personal data that each mention shows."""
+        return [spans(mention.text) for mention in self.mentions]
 
     @cached_property
     def named(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -15,7 +15,7 @@ from classifiers.features import Phrases, Tokens, tokenise
 from classifiers.risk_words import KINDS, named_kinds
 
 _MOST = 3  #: counts are cut here: the tenth insult says no more than the third
-_FORM = ("?", "!", "@", "...", "shouted", "stretched", "emoji", "number", "length", "starts with @", "ends with ?", "link")
+_FORM = ("?", "!", "@", "...", "shouted", "stretched", "emoji", "number", "length", "starts with @", "ends with ?", "link", "personal")
 
 
 @cache
@@ -57,6 +57,8 @@ def _form(tokens: Tokens) -> NDArray[np.float64]:
         opens[said] = first[(stop - length)[said]] == ord("@")
         ends[said] = first[(stop - 1)[said]] == ord("?")
     width = tokens.end - tokens.start
+    word = tokens.hashes(tokens.start, tokens.end)
+    links, e_mails, numbers = _masks()
     columns = [
         share(first == ord("?")),
         share(first == ord("!")),
@@ -69,12 +71,15 @@ def _form(tokens: Tokens) -> NDArray[np.float64]:
         np.minimum(np.log1p(length) / 6, 1.0),
         opens,
         ends,
-        share(tokens.hashes(tokens.start, tokens.end) == _link_hash()),
+        share(word == links),
+        share((word == e_mails) | (word == numbers)),
     ]
     return np.stack(columns, axis=1)
 
 
 @cache
-def _link_hash() -> np.uint64:
-    tokens = tokenise(["link"])
-    return np.uint64(tokens.hashes(tokens.start, tokens.end)[0])
+def _masks() -> tuple[np.uint64, np.uint64, np.uint64]:
+    """What normalised texts hold in place of links, e-mail addresses and long numbers."""
+    tokens = tokenise(["link xemailx xnumberx"])
+    link, e_mail, number = tokens.hashes(tokens.start, tokens.end)
+    return link, e_mail, number

@@ -23,13 +23,15 @@ from classifiers.text import normalise_all
 
 BITS = 17  #: 2**BITS buckets
 BUCKETS = 1 << BITS
-CHARACTER_SPANS = (3, 4)
+CHARACTER_SPANS = (4,)
 _NEGATION_REACH = 4  #: tokens
 _NEGATIONS = (
     "not no never nothing nobody none neither nor cannot cant can't dont don't doesnt doesn't didnt didn't wont won't isnt isn't "
     "arent aren't wasnt wasn't werent weren't aint ain't without hardly couldnt couldn't wouldnt wouldn't shouldnt shouldn't "
     "havent haven't hasnt hasn't hadn't 不 没 別 别 无 未 莫"
 )
+
+_PROBE = "@a See https://b.example: NOT sooo good!! 你好 😀 x's 12.50 &amp; LF-4821973"
 
 _SPACE, _BREAK, _WORD, _MARK, _SINGLE = range(5)  # kinds of code points; a _SINGLE is a token by itself
 
@@ -124,6 +126,12 @@ def hashed(tokens: Tokens) -> Rows:
         begin = begin[_within_one_text(tokens, length)]
         add(tokens.hashes(begin, begin + length), 16 + length, tokens.text_of_point[begin])
     return _rows(np.concatenate(groups[0]), np.concatenate(groups[1]), tokens.n)
+
+
+def fingerprint() -> int:
+    """A number that changes when the features do: weights fit only the features that they were trained on."""
+    index = hashed(tokenise(normalise_all([_PROBE]))).index.astype(np.int64)
+    return int(index @ np.arange(1, len(index) + 1))
 
 
 class Phrases:

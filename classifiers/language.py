@@ -118,5 +118,5 @@ def _script_of() -> NDArray[np.int64]:
 
 @cache
 def _not_words() -> NDArray[np.uint64]:
-    tokens = tokenise(["link", "email"])
+    tokens = tokenise(["link", "xemailx", "xnumberx"])
     return tokens.hashes(tokens.start, tokens.end)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from classifiers.cues import cues
 from classifiers.cues import names as cue_names
-from classifiers.features import BUCKETS, Rows, Tokens, hashed
+from classifiers.features import BUCKETS, Rows, Tokens, fingerprint, hashed
 from earshot.errors import ModelError
 
 FORMAT = "earshot-heads-1"
@@ -121,8 +121,8 @@ def decode(path: Path, content: bytes, card: Mapping[str, Any]) -> Model:
         arrays = read(content)
         head_cards: Sequence[Mapping[str, Any]] = card["heads"]
         signals = len(card["signals"])
-        if tuple(card["cues"]) != cue_names():
-            raise ModelError(f"weights {path}: trained with another list of cues (cues.toml); train anew")
+        if tuple(card["cues"]) != cue_names() or card["features"] != fingerprint():
+            raise ModelError(f"weights {path}: trained on other features or cues than this program computes; train anew")
         weights, rarity = arrays["weights"], arrays["rarity"].astype(np.float32) * np.float32(card["rarity_scale"])
         if (
             weights.shape != (BUCKETS, signals + sum(h["columns"] for h in head_cards))

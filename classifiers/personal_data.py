@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from classifiers.batch import Batch
 from earshot.mention import Score
 
-_MOST_PHONES = 40  #: candidates a text
+if TYPE_CHECKING:
+    from classifiers.batch import Batch
+
+_MOST_PHONES = 20  #: candidates a text
 _REGIONS = ("US", "GB", "CN", "DE", "FR")
 
 
@@ -22,12 +25,12 @@ class Span:
 
     start: int
     end: int
-    kind: str  #: e-mail, card, iban, id, phone, order, address, link
+    kind: str  #: e-mail, card, iban, id, phone, order, address, post code, link
 
 
 def personal_data(batch: Batch) -> list[Score]:
     """Label: `none`, or the kinds found, parted by spaces. Value: how many spans."""
-    return [_score(spans(mention.text)) for mention in batch.mentions]
+    return [_score(found) for found in batch.shown]
 
 
 def spans(text: str) -> list[Span]:
@@ -37,6 +40,8 @@ def spans(text: str) -> list[Span]:
     kept: list[Span] = []
     taken = bytearray(len(text))
     for kind, find in _FINDERS:
+        if not _HINTS[kind](text):
+            continue
         for start, end in find(text):
             if not any(taken[start:end]):
                 kept.append(Span(start, end, kind))
@@ -60,7 +65,9 @@ def _score(found: list[Span]) -> Score:
     )
 
 
-_MAYBE = re.compile(r"\d|@")
+_MAYBE = re.compile(r"\d|\w@\w|=")
+_NUMBER = re.compile(r"\d(?:[^\w\n]{0,2}\d){4}")
+_POST_CODE_HINT = re.compile(r"\d ?\d[A-Z]{2}|[A-Z]{2} {1,2}\d{5}")
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}", re.ASCII)
 _LINK = re.compile(
     r"https?://[^\s?#]{1,500}[?#&](?:[^\s=&]{1,40}=[^\s&]{0,200}&){0,8}(?:token|key|auth|session|sid|code|password|reset|sig)=[^\s&]{4,500}",
@@ -73,7 +80,7 @@ _ID = re.compile(
     r"|(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])"  # United States
     r"|(?<![A-Za-z0-9])[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D](?![A-Za-z0-9])"  # United Kingdom
 )
-_PHONE = re.compile(r"(?<![A-Za-z0-9_.,$€£¥/-])(?:\+|\(\+?)?\d(?:[ ().\-/]{0,2}\d){6,16}(?![A-Za-z0-9_%:])")
+_PHONE = re.compile(r"(?<![A-Za-z0-9_.,$€£¥/-])(?:\+|\(\+?)?\d(?:[ ().\-/]{0,2}\d){6,16}(?:x\d{2,5})?(?![A-Za-z0-9_%:])")
 _DATE = re.compile(r"(?:19|20)\d\d ?[-/.] ?(?:\d\d?[-/.]\d|(?:19|20)?\d\d(?!\d))|\d\d?[-/.]\d\d?[-/.](?:19|20)\d\d")
 _ORDER = (
     re.compile(r"(?<![A-Za-z0-9])#?[A-Z]{2,5}-?\d{6,14}(?:-\d{1,8})?(?![A-Za-z0-9])"),
@@ -93,6 +100,10 @@ _STREET = (
     "Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Close|Terrace|Square|Sq|Crescent|Cres|"
     "Highway|Hwy|Parkway|Pkwy|Circle|Cir|Trail|Gardens|Grove|Row|Mews|Hill|Park"
 )
+_POST_CODE = (
+    re.compile(r"(?<![A-Za-z0-9])(?:GIR ?0AA|[A-PR-UWYZ][A-HK-Y]?\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2})(?![A-Za-z0-9])"),
+    re.compile(r"(?<!\w)[A-Z][a-z]{1,20},? {1,2}[A-Z]{2} {1,2}\d{5}(?:-\d{4})?(?!\w)"),
+)
 _ADDRESS = (
     re.compile(
         rf"(?<![\w.,$€£-])\d{{1,5}}[A-Za-z]?,?\s{{1,2}}(?:(?:[NSEW]\.?|[A-Z][\w'.-]{{1,20}})\s{{1,2}}){{1,4}}(?:{_STREET})\b\.?"
@@ -105,13 +116,46 @@ _ADDRESS = (
         r"(?<!\w)\d{1,5},?\s{1,2}(?:rue|avenue|av\.|boulevard|bd|place|chemin|via|calle|rua)\s{1,2}(?:\w[\w'-]{1,20}\s?){1,5}",
         re.IGNORECASE,
     ),
+    re.compile(
+        r"(?<![\w.,$€£-])\d{1,5}[A-Za-z]?\s{1,2}(?:[^\W\d_][\w.'-]{1,24}\s{1,2}){1,3}\d{0,4}\.?,?\s{0,2}(?i:apt|apartment|suite|ste|unit|flat)\b\.?\s{0,2}#?\w{1,6}"
+    ),
+    re.compile(
+        r"(?<!\w)(?:Unit|Suite|Apt\.?|PSC)\s{1,2}\d{1,5},?\s{1,2}Box\s{1,2}\d{1,6}|(?<!\w)(?:Suite|Apt\.|Apartment)\s{1,2}\d{1,5}(?!\w)"
+    ),
     re.compile(r"(?i:\bP\.?\s?O\.?\s{1,2}Box)\s{1,2}\d{1,6}"),
-    re.compile(r"(?<![A-Za-z0-9])(?:GIR ?0AA|[A-PR-UWYZ][A-HK-Y]?\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2})(?![A-Za-z0-9])"),
     re.compile(
         r"(?:(?![寄到在住给于是])[一-龥]){1,8}(?:省|市|区|县|镇)[一-龥]{0,16}?(?:路|街|道|巷|弄|村|小区|花园|大厦)[一-龥]{0,6}\d{1,5}(?:号|弄|栋|幢|室)(?:[一-龥\d-]{0,12}(?:室|号|栋|单元|楼))?"
     ),
     re.compile(r"(?:(?![寄到在住给于是])[一-龥]){2,10}(?:路|街|道|巷)\d{1,5}(?:号|弄)(?:[一-龥\d-]{0,12}(?:室|号|栋|单元|楼))?"),
 )
+
+
+#: Without one of these a text is spared the patterns that need it: looking for a word is far cheaper than trying a pattern.
+_CODE_HINTS = (
+    *("order", "booking", "reserv", "confirm", "ref", "ticket", "case", "track", "invoice", "pnr", "policy", "account", "member", "serial"),
+    *("号", "单", "编", "快递", "物流", "流水", "会员", "客户"),
+)
+_ADDRESS_HINTS = (
+    *(f" {word}" for word in _STREET.split("|")),
+    *("straße", "strasse", "str.", "weg", "platz", "gasse", "allee", "katu", "gatan", "vej", "gade", "straat", "laan"),
+    *("rue ", "venue ", "boulevard ", "chemin ", "via ", "calle ", "rua ", "ox ", "pt", "uite", "nit"),
+    *("路", "街", "道", "巷", "弄", "村", "区"),
+)
+_HINTS: dict[str, Callable[[str], bool]] = {
+    "link": lambda text: "=" in text,
+    "e-mail": lambda text: "@" in text,
+    "iban": lambda text: _NUMBER.search(text) is not None,
+    "id": lambda text: _NUMBER.search(text) is not None,
+    "card": lambda text: _NUMBER.search(text) is not None,
+    "phone": lambda text: _NUMBER.search(text) is not None,
+    "order": lambda text: _NUMBER.search(text) is not None or _has_any(text.lower(), _CODE_HINTS),
+    "address": lambda text: _has_any(text, _ADDRESS_HINTS),
+    "post code": lambda text: _POST_CODE_HINT.search(text) is not None,
+}
+
+
+def _has_any(text: str, words: tuple[str, ...]) -> bool:
+    return any(word in text for word in words)
 
 
 def _matches(*patterns: re.Pattern[str]) -> Callable[[str], Iterator[tuple[int, int]]]:
@@ -175,4 +219,5 @@ _FINDERS: tuple[tuple[str, Callable[[str], Iterator[tuple[int, int]]]], ...] = (
     ("order", _matches(*_ORDER)),
     ("phone", _phones),
     ("address", _matches(*_ADDRESS)),
+    ("post code", _matches(*_POST_CODE)),
 )

@@ -8,26 +8,27 @@ from classifiers.batch import Batch, rounded
 from classifiers.risk_words import KINDS, named_kinds
 from earshot.mention import Score
 
-_NAMED = 0.45  #: a listed phrase makes its kind at least so probable: enough for a person to look, too little to decide alone
+_SHOWN = 0.6  #: a post that shows personal data is a matter of privacy at least so probably
 
 
 def risk(batch: Batch) -> list[Score]:
-    """Labels: none, safety, legal, press, privacy. Value: 0..1, probability of any risk."""
+    """Labels: none, safety, legal, press, privacy. Value: 0..1, probability of any risk.
+
+    A listed phrase makes its kind at least as probable as its rule says, shown personal data makes privacy so; the model can only add.
+    """
     labels = batch.model.heads["risk"].labels
     probability = np.array(batch.probabilities["risk"], np.float64)
     named = named_kinds(batch.tokens)
-    none = labels.index("none")
-    for number, kind in enumerate(KINDS):
-        column = labels.index(kind)
-        probability[:, column] = np.where(named[:, number], np.maximum(probability[:, column], _NAMED), probability[:, column])
-    others = np.delete(probability, none, axis=1).sum(axis=1)
-    probability /= np.maximum(others + probability[:, none], 1e-9)[:, None]
-    chosen = np.argmax(np.log(np.maximum(probability, 1e-9)) + batch.model.heads["risk"].lean, axis=1)
-    chosen = np.where(batch.languages.is_blank, none, chosen)
-    any_risk = np.where(batch.languages.is_blank, 0.0, 1 - probability[:, none])
-    confidence = np.take_along_axis(probability, chosen[:, None], axis=1)[:, 0] * batch.trust
+    named[:, KINDS.index("privacy")] = np.maximum(
+        named[:, KINDS.index("privacy")], _SHOWN * np.array([bool(found) for found in batch.shown])
+    )
+    of_kind = np.maximum(probability[:, [labels.index(kind) for kind in KINDS]], named)
+    any_risk = np.where(batch.languages.is_blank, 0.0, np.maximum(1 - probability[:, labels.index("none")], named.max(axis=1, initial=0.0)))
+    likeliest = of_kind.argmax(axis=1)
+    has_risk = (any_risk >= 0.5) | ((named > 0).any(axis=1) & ~batch.languages.is_blank)
+    confidence = np.where(has_risk, of_kind.max(axis=1, initial=0.0), 1 - any_risk) * batch.trust
     by = f"risk-{batch.model.version}"
     return [
-        Score(name="risk", label=labels[c], value=v, confidence=p, by=by)
-        for c, v, p in zip(chosen.tolist(), rounded(any_risk), rounded(np.clip(confidence, 0, 1)), strict=True)
+        Score(name="risk", label=KINDS[kind] if risky else "none", value=value, confidence=sure, by=by)
+        for risky, kind, value, sure in zip(has_risk.tolist(), likeliest.tolist(), rounded(any_risk), rounded(confidence), strict=True)
     ]

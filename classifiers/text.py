@@ -1,8 +1,8 @@
 """The one normalisation that every question shares: what two posts that read alike have in common, in one pass over a batch.
 
-Links become ``link``, handles ``@``, an e-mail address ``name <email>``; HTML entities are resolved; width and ligatures are folded (NFKC);
-zero-width and direction marks vanish; letters of another alphabet that pose as Latin inside a Latin word are read as Latin; runs are cut to
-three. Case is kept: capitals tell. Every step is linear in the text, whatever the text.
+Links become ``link``, handles ``@``, an e-mail address ``name xemailx``, a long number ``xnumberx``; HTML entities are resolved;
+width and ligatures are folded (NFKC); zero-width and direction marks vanish; letters of another alphabet that pose as Latin inside a
+Latin word are read as Latin; runs are cut to three. Case is kept: capitals tell. Every step is linear in the text, whatever the text.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _BREAKS = re.compile(r"[^\S ]")
 _LINK = re.compile(r"(?:https?\b|www\.)[^\s\u2e80-\u9fff\uac00-\ud7af]*")
 _EMAIL_DOMAIN = re.compile(r"(?<=\w)@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 _HANDLE = re.compile(r"@(?:[A-Za-z0-9_][A-Za-z0-9_.\-]*|\w{1,20}(?=[\s:,]|\Z))")
+_MASK = re.compile(r"<(?:email|phone|number)>|__(?:email|phone)__")
+_LONG_NUMBER = re.compile(r"\+?\d[\d-]{6,}")
 _RUN = re.compile(r"(.)\1{3,}")
 _APOSTROPHE, _QUOTE = re.compile("[‘’ʼ`´]"), re.compile("[“”«»„]")
 
@@ -44,7 +46,10 @@ def normalise_all(texts: Sequence[str]) -> list[str]:
     if "http" in joined or "www." in joined:
         joined = _LINK.sub("link", joined)
     if "@" in joined:
-        joined = _HANDLE.sub("@", _EMAIL_DOMAIN.sub(" <email>", joined))
+        joined = _HANDLE.sub("@", _EMAIL_DOMAIN.sub(" xemailx", joined))
+    if "<" in joined or "__" in joined:
+        joined = _MASK.sub(lambda mask: "xemailx" if "mail" in mask[0] else "xnumberx", joined)
+    joined = _LONG_NUMBER.sub("xnumberx", joined)
     return collapse_runs(joined).split("\n") if texts else []
 
 

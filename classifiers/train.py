@@ -26,7 +26,7 @@ from scipy import sparse
 
 from classifiers.cues import cues
 from classifiers.cues import names as cue_names
-from classifiers.features import BUCKETS, hashed, tokenise
+from classifiers.features import BUCKETS, fingerprint, hashed, tokenise
 from classifiers.figures import figures, worse
 from classifiers.model import FORMAT, SHIPPED, SOFT, Model, decode, softmax
 from classifiers.panel import Panel
@@ -230,7 +230,7 @@ def _lean(probability: Floats, number: NDArray[np.int64], labels: int) -> Floats
     from sklearn.metrics import f1_score
 
     prior = np.log((np.bincount(number, minlength=labels) + 1) / (len(number) + labels))
-    candidates = [-share * prior for share in np.arange(0, 0.85, 0.1)]
+    candidates = [-share * prior for share in np.arange(0, 0.55, 0.1)]
     scores = [f1_score(number, (np.log(probability + 1e-9) + lean).argmax(axis=1), average="macro", zero_division=0) for lean in candidates]
     return np.asarray(candidates[int(np.argmax(scores))], np.float32)
 
@@ -272,6 +272,7 @@ def encode(base: Base, heads: Mapping[str, FittedHead], about: Mapping[str, Any]
         "format": FORMAT,
         "version": VERSION,
         "sha256": hashlib.sha256(content).hexdigest(),
+        "features": fingerprint(),
         "rarity_scale": rarity_step,
         "signals": list(base.signals),
         "cues": list(cue_names()),
