@@ -187,17 +187,11 @@ def _quoted(part: str) -> str:
 
 def _copies(store: Store, waiting: Sequence[Waiting]) -> dict[int, tuple[int, bool]]:
     """Mention id -> (id of its original, was it written by another author). Reposts that the network declares need no look at the text."""
-    from listener.near_copies import confirm, copy_keys
+    from listener.near_copies import confirm
 
     found = _declared_reposts(store, waiting)
-    keys = copy_keys([w.mention.text for w in waiting])
-    originals = store.mentions.originals(key for own in keys for key in own)
-    pairs = [
-        (w, originals[key])
-        for w, own in zip(waiting, keys, strict=True)
-        for key in sorted(set(own), key=lambda key: originals[key].id if key in originals else 0)
-        if key in originals and originals[key].id < w.id and w.id not in found
-    ]
+    candidates = store.mentions.originals([w.id for w in waiting if w.id not in found])
+    pairs = [(w, original) for w in waiting for original in candidates.get(w.id, ())]
     for (w, original), is_copy in zip(pairs, confirm([(w.mention.text, o.text) for w, o in pairs]), strict=True):
         if is_copy and w.id not in found:
             by_another = original.author_id is None or original.author_id != w.author_id

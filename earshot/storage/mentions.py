@@ -219,21 +219,22 @@ class Mentions:
         with self._db.reading() as connection:
             return connection.execute(select(_MENTION.c.id).where(_MENTION.c.stage == HEARD).limit(1)).first() is not None
 
-    def originals(self, keys: Iterable[int]) -> dict[int, Original]:
-        """For each copy key that is known: the earliest mention that has it."""
-        wanted = sorted(set(keys))
-        if not wanted:
-            return {}
+    def originals(self, ids: Sequence[int]) -> dict[int, list[Original]]:
+        """For each of these mentions the earlier ones that it may be a copy of: the first to have one of its copy keys, oldest first."""
+        other = _COPY_KEY.alias("other")
+        first = select(func.min(other.c.mention_id)).where(other.c.key == _COPY_KEY.c.key).scalar_subquery()
+        shared = select(_COPY_KEY.c.mention_id, first.label("first")).where(_COPY_KEY.c.mention_id.in_(ids)).distinct().subquery()
+        columns = (_MENTION.c.id, _MENTION.c.text, _MENTION.c.author_id, _MENTION.c.copy_of)
+        candidates = (
+            select(shared.c.mention_id, *columns).join(_MENTION, _MENTION.c.id == shared.c.first).where(_MENTION.c.id < shared.c.mention_id)
+        )
+        found: dict[int, list[Original]] = {}
         with self._db.reading() as connection:
-            earliest = connection.execute(
-                select(_COPY_KEY.c.key, func.min(_COPY_KEY.c.mention_id)).where(_COPY_KEY.c.key.in_(wanted)).group_by(_COPY_KEY.c.key)
-            ).all()
-            ids = {mention_id for _, mention_id in earliest}
-            rows = connection.execute(
-                select(_MENTION.c.id, _MENTION.c.text, _MENTION.c.author_id, _MENTION.c.copy_of).where(_MENTION.c.id.in_(ids))
-            )
-            found = {row.id: Original(id=row.id, text=row.text, author_id=row.author_id, copy_of=row.copy_of) for row in rows}
-        return {key: found[mention_id] for key, mention_id in earliest if mention_id in found}
+            for mention_id, *original in connection.execute(candidates.order_by(_MENTION.c.id)):
+                found.setdefault(mention_id, []).append(
+                    Original(**dict(zip(("id", "text", "author_id", "copy_of"), original, strict=True)))
+                )
+        return found
 
     def by_native_ids(self, network: str, native_ids: Iterable[str]) -> dict[str, int]:
         """Ids of the mentions we know, by their native id."""

@@ -95,6 +95,7 @@ class CopyKeyRow(SQLModel, table=True):
     """Cheap keys of a text: near copies share at least one of them."""
 
     __tablename__ = "copy_key"
+    __table_args__ = (Index("copy_key_mention", "mention_id"),)
     key: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     mention_id: int = Field(sa_column=Column(_Id, ForeignKey("mention.id"), primary_key=True, autoincrement=False))
 

@@ -276,6 +276,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("key", "mention_id"),
     )
+    with op.batch_alter_table("copy_key", schema=None) as batch_op:
+        batch_op.create_index("copy_key_mention", ["mention_id"], unique=False)
+
     op.create_table(
         "label",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -412,6 +415,7 @@ def upgrade() -> None:
         batch_op.create_index("reply_state", ["state", "not_before"], unique=False)
 
 
+
 def downgrade() -> None:
     with op.batch_alter_table("reply", schema=None) as batch_op:
         batch_op.drop_index("reply_state")
@@ -438,6 +442,9 @@ def downgrade() -> None:
         batch_op.drop_index("label_mention")
 
     op.drop_table("label")
+    with op.batch_alter_table("copy_key", schema=None) as batch_op:
+        batch_op.drop_index("copy_key_mention")
+
     op.drop_table("copy_key")
     with op.batch_alter_table("case_", schema=None) as batch_op:
         batch_op.drop_index("case_queue")
