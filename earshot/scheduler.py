@@ -30,7 +30,7 @@ log = structlog.get_logger()
 Clock = Callable[[], datetime]
 
 #: seconds between two looks for work of each step
-PACE = {"understand": 0.5, "hand_over": 2.0, "send": 1.0, "look_after": 10.0}
+PACE = {"understand": 0.5, "hand_over": 2.0, "send": 1.0, "look_after": 10.0, "grade": 600.0}
 
 
 def utc_now() -> datetime:
@@ -134,10 +134,13 @@ class House:
 
     def send(self) -> int:
         sources = {name: source for name, (settings, source) in self.sources.items() if settings.replies}
-        return outbox.send_all(self.store, sources, worker=self.worker, now=self.clock())
+        return outbox.send_all(self.store, sources, worker=self.worker, now=self.clock(), spacing=self.rooms.sending.spacing)
 
     def look_after(self) -> int:
         return pipeline.look_after(self.store, self.rooms, now=self.clock())
+
+    def grade(self) -> int:
+        return pipeline.grade(self.store, self.rooms, now=self.clock())
 
     def step(self) -> None:
         """One round of everything, in order: for `earshot listen --once` and for a story that is played."""

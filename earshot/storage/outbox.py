@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from earshot.case import Move, ReplyState, State
 from earshot.storage.database import Database
@@ -14,6 +14,8 @@ from earshot.storage.steps import lock_case, step
 from earshot.storage.tables import CaseRow, MentionRow, ReplyRow, table
 
 _REPLY, _CASE, _MENTION = table(ReplyRow), table(CaseRow), table(MentionRow)
+#: the number of PostgreSQL's lock under which replies are claimed
+_ONE_CLAIMS = 7_223_552
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +29,22 @@ class Outgoing:
     text: str
     key: str
     tries: int
-    looked: int
+    looked: int  #: how often an earlier attempt was looked for and not found
     must_look: bool
+    error: str  #: what went wrong last
 
 
 class Outbox:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def claim(self, *, worker: str, now: datetime, lease: timedelta, sources: Sequence[str]) -> Outgoing | None:
-        """The next reply that may go out, with its attempt noted, or None. What a dead worker was sending counts as unknown."""
+    def claim(
+        self, *, worker: str, now: datetime, lease: timedelta, sources: Sequence[str], spacing: timedelta = timedelta(0)
+    ) -> Outgoing | None:
+        """The next reply that may go out, with its attempt noted, or None. What a dead worker was sending counts as unknown.
+
+        Once a reply leaves, its source posts nothing more for `spacing`; looking for what was posted goes on.
+        """
         is_due = and_(_REPLY.c.not_before <= now, or_(_REPLY.c.claimed_until.is_(None), _REPLY.c.claimed_until <= now))
         is_open = _REPLY.c.state.in_([ReplyState.PENDING.value, ReplyState.SENDING.value, ReplyState.UNKNOWN.value])
         wanted = select(_REPLY).where(is_due, is_open, _REPLY.c.source.in_(sources)).order_by(_REPLY.c.not_before, _REPLY.c.id).limit(1)
@@ -44,7 +52,8 @@ class Outbox:
             if connection.execute(wanted).first() is None:
                 return None
         with self._db.writing() as connection:
-            if not self._db.is_sqlite:
+            if not self._db.is_sqlite:  # one at a time: otherwise two workers post at once
+                connection.execute(select(func.pg_advisory_xact_lock(_ONE_CLAIMS)))
                 wanted = wanted.with_for_update(skip_locked=True)
             row = connection.execute(wanted).mappings().first()
             if row is None:
@@ -55,6 +64,8 @@ class Outbox:
                 .where(_REPLY.c.id == row["id"])
                 .values(state=ReplyState.SENDING.value, tries=_REPLY.c.tries + 1, claimed_by=worker, claimed_until=now + lease)
             )
+            if not must_look:
+                _hold(connection, row["source"], (ReplyState.PENDING,), now + spacing)
         return Outgoing(
             id=row["id"],
             case_id=row["case_id"],
@@ -65,6 +76,7 @@ class Outbox:
             tries=row["tries"] + 1,
             looked=row["looked"],
             must_look=must_look,
+            error=row["error"],
         )
 
     def sent(self, reply: Outgoing, *, native_id: str, url: str, worker: str, now: datetime) -> None:
@@ -112,16 +124,8 @@ class Outbox:
 
     def hold(self, source: str, *, until: datetime) -> None:
         """Leave the network of `source` alone until then."""
-        self._hold(source, (ReplyState.PENDING, ReplyState.UNKNOWN), until)
-
-    def hold_sends(self, source: str, *, until: datetime) -> None:
-        """Post nothing more from `source` until then; looking for what was posted may go on."""
-        self._hold(source, (ReplyState.PENDING,), until)
-
-    def _hold(self, source: str, states: Sequence[ReplyState], until: datetime) -> None:
-        waiting = and_(_REPLY.c.source == source, _REPLY.c.state.in_([s.value for s in states]), _REPLY.c.not_before < until)
         with self._db.writing() as connection:
-            connection.execute(update(_REPLY).where(waiting).values(not_before=until))
+            _hold(connection, source, (ReplyState.PENDING, ReplyState.UNKNOWN), until)
 
     def _settle(self, connection: Connection, mine: ColumnElement[bool], values: Mapping[str, object]) -> bool:
         done = connection.execute(update(_REPLY).where(mine).values(claimed_by=None, claimed_until=None, **values))
@@ -132,6 +136,11 @@ class Outbox:
         with self._db.reading() as connection:
             states = [ReplyState.PENDING.value, ReplyState.SENDING.value, ReplyState.UNKNOWN.value]
             return len(connection.execute(select(_REPLY.c.id).where(_REPLY.c.state.in_(states))).all())
+
+
+def _hold(connection: Connection, source: str, states: Sequence[ReplyState], until: datetime) -> None:
+    waiting = and_(_REPLY.c.source == source, _REPLY.c.state.in_([s.value for s in states]), _REPLY.c.not_before < until)
+    connection.execute(update(_REPLY).where(waiting).values(not_before=until))
 
 
 def _mine(reply: Outgoing, worker: str) -> ColumnElement[bool]:
