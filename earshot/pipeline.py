@@ -19,7 +19,16 @@ from datetime import datetime, timedelta
 import structlog
 
 from earshot.case import Case, Move, Outcome, Route, State, Tier, after
-from earshot.errors import Conflict, SourceConfused, SourceError, SourceRefused, SourceUnavailable
+from earshot.errors import (
+    ConfigurationError,
+    Conflict,
+    ModelError,
+    SourceConfused,
+    SourceError,
+    SourceRefused,
+    SourceUnavailable,
+    StorageError,
+)
 from earshot.mention import Mention, ScoredMention
 from earshot.rooms import Rooms
 from earshot.settings import SourceSettings
@@ -62,14 +71,15 @@ def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Work
         reason = f"the {allowed} reads of this month are spent; raise monthly_reads or wait"
         store.sources.done(settings.name, worker=worker.name, next_poll_at=_next_month(now), state=SourceState.PAUSED, reason=reason)
         return 0
-    new = 0
+    new, left = 0, None if allowed is None else allowed - status.reads_in(now)
     try:
         cursor = status.cursor
         while True:
-            page = source.fetch(cursor, now=now)
+            page = _fetch(source, cursor, now=now)
             new += _keep(store, settings, page, worker=worker, now=now)
-            cursor = page.cursor
-            if not page.more or not store.sources.extend(settings.name, worker=worker.name, now=now, lease=worker.lease):
+            cursor, left = page.cursor, None if left is None else left - page.spent
+            is_enough = not page.more or (left is not None and left <= 0)
+            if is_enough or not store.sources.extend(settings.name, worker=worker.name, now=now, lease=worker.lease):
                 break
     except Conflict:
         log.info("lease_lost", source=settings.name)
@@ -80,6 +90,17 @@ def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Work
     store.sources.done(settings.name, worker=worker.name, next_poll_at=now + timedelta(seconds=settings.every), state=SourceState.HEALTHY)
     log.info("polled", source=settings.name, new=new)
     return new
+
+
+def _fetch(source: Source, cursor: str | None, *, now: datetime) -> Page:
+    """One page; a fault of ours in the source makes it wait like one of the network's."""
+    try:
+        return source.fetch(cursor, now=now)
+    except SourceError:
+        raise
+    except Exception as err:
+        log.exception("source_crashed", source=source.network)
+        raise SourceConfused(f"{source.network}: our own fault while reading; see the log") from err
 
 
 def keep(store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | None = None) -> int:
@@ -129,6 +150,8 @@ def _understand(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *, worke
     """One batch. When something in it crashes a room, halve it until the poison stands alone and the rest is through."""
     try:
         routed = decide(store, rooms, waiting, now=now)
+    except (StorageError, ModelError, ConfigurationError):  # no fault of these mentions: they wait
+        raise
     except Exception:
         if len(waiting) > 1:
             half = len(waiting) // 2
@@ -165,8 +188,11 @@ def decide(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *, now: datet
 def _case_key(waiting: Waiting, route: Route, copy: tuple[int, bool] | None) -> str | None:
     """Which case a mention belongs to; None: it is counted with its original.
 
-    A copy opens no case, but for the request of somebody else: they wait for an answer of their own.
+    A copy opens no case, but for the request of somebody else: they wait for an answer of their own. A repost spreads a request and makes
+    none, whether or not we know the original.
     """
+    if waiting.mention.repost_of is not None:
+        return None
     if copy is not None:
         _, by_another = copy
         if not by_another or route.tier is Tier.NONE:
@@ -206,7 +232,6 @@ def _declared_reposts(store: Store, waiting: Sequence[Waiting]) -> dict[int, tup
     for network in {w.mention.network for w in reposts}:
         own = [w for w in reposts if w.mention.network == network]
         known = store.mentions.by_native_ids(network, {str(w.mention.repost_of) for w in own})
-        # A repost spreads a request, it does not make one: never a case of its own.
         found |= {w.id: (known[repost], False) for w in own if (repost := str(w.mention.repost_of)) in known}
     return found
 

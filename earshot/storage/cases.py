@@ -466,9 +466,11 @@ class Cases:
     # ---- moves of the house
 
     def escalate(self, case_id: int, *, tier: Tier, due_at: datetime | None, reason: str, now: datetime, actor: str = "overdue") -> Case:
-        """Raise a case to a higher tier; whoever had it loses it. Raises `Conflict` when it is finished meanwhile."""
+        """Raise a case to a higher tier; whoever had it loses it. Raises `Conflict` when it is finished, or as high already."""
         with self._db.writing() as connection:
             case = lock_case(connection, case_id)
+            if tier.rank <= Tier(case["tier"]).rank:
+                raise Conflict(f"case {case_id} went to {case['tier']} meanwhile")
             withdraw_draft(connection, case_id)
             return case_of(
                 step(connection, case, Move.ESCALATE, actor=actor, at=now, reason=reason, data={"tier": tier.value}, due_at=due_at)

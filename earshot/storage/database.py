@@ -97,7 +97,7 @@ def _explained() -> Iterator[None]:
 
 def _explain(err: OperationalError) -> StorageError:
     said = str(err.orig)
-    if "locked" in said or "lock timeout" in said:
+    if any(words in said for words in ("locked", "lock timeout", "deadlock")):
         return DatabaseBusy(
             "the database was locked for longer than busy_seconds; nothing was written. Is a backup or another program holding it?"
         )

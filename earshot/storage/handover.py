@@ -94,7 +94,8 @@ class Handover:
             room = self._room(connection, {offer.super_user for offer in offers})
             for offer in offers:
                 case = lock_case(connection, offer.case_id)
-                if case["state"] != State.QUEUED or case["claimed_by"] != worker or room.get(offer.super_user, 0) <= 0:
+                is_ours = case["state"] == State.QUEUED and case["tier"] == Tier.COMMUNITY and case["claimed_by"] == worker
+                if not is_ours or room.get(offer.super_user, 0) <= 0:
                     continue
                 room[offer.super_user] -= 1
                 made += 1
@@ -197,31 +198,7 @@ class Handover:
     def expire(self, now: datetime, *, limit: int = 200) -> int:
         """Take back offers whose time is over, and cases whose super-user was silent too long; returns how many."""
         with self._db.writing() as connection:
-            late = connection.execute(
-                select(_OFFER.c.id, _OFFER.c.case_id)
-                .where(_OFFER.c.state == OfferState.OPEN.value, _OFFER.c.expires_at <= now)
-                .limit(limit)
-            ).all()
-            for offer in late:
-                _close_offer(connection, offer.id, OfferState.EXPIRED, now)
-                case = lock_case(connection, offer.case_id)
-                if case["state"] == State.OFFERED:
-                    step(connection, case, Move.EXPIRE, actor="assign", at=now, reason="the offer was not taken in time")
-            silent = (
-                connection.execute(select(_CASE.c.id).where(_CASE.c.state == State.ASSIGNED.value, _CASE.c.lease_until <= now).limit(limit))
-                .scalars()
-                .all()
-            )
-            for case_id in silent:
-                step(
-                    connection,
-                    lock_case(connection, case_id),
-                    Move.RELEASE,
-                    actor="overdue",
-                    at=now,
-                    reason="the owner was silent too long",
-                )
-        return len(late) + len(silent)
+            return _expire_offers(connection, now, limit) + _release_silent(connection, now, limit)
 
     def desk(self, super_user: int) -> list[DeskItem]:
         """Open offers and owned cases of a super-user, the soonest due first. One statement."""
@@ -283,5 +260,32 @@ class Handover:
             ]
 
 
-def _close_offer(connection: Connection, offer_id: int, state: OfferState, now: datetime, *, pass_reason: str = "") -> None:
-    connection.execute(update(_OFFER).where(_OFFER.c.id == offer_id).values(state=state.value, closed_at=now, pass_reason=pass_reason))
+def _expire_offers(connection: Connection, now: datetime, limit: int) -> int:
+    late = select(_OFFER.c.id, _OFFER.c.case_id).where(_OFFER.c.state == OfferState.OPEN.value, _OFFER.c.expires_at <= now)
+    expired = 0
+    for offer in connection.execute(late.order_by(_OFFER.c.case_id).limit(limit)).all():
+        # The case first, as everywhere; and only now it is certain that nobody took the offer meanwhile.
+        case = lock_case(connection, offer.case_id)
+        if _close_offer(connection, offer.id, OfferState.EXPIRED, now):
+            expired += 1
+            if case["state"] == State.OFFERED:
+                step(connection, case, Move.EXPIRE, actor="assign", at=now, reason="the offer was not taken in time")
+    return expired
+
+
+def _release_silent(connection: Connection, now: datetime, limit: int) -> int:
+    silent = select(_CASE.c.id).where(_CASE.c.state == State.ASSIGNED.value, _CASE.c.lease_until <= now)
+    released = 0
+    for case_id in connection.execute(silent.order_by(_CASE.c.id).limit(limit)).scalars().all():
+        case = lock_case(connection, case_id)
+        if case["state"] == State.ASSIGNED and case["lease_until"] is not None and case["lease_until"] <= now:
+            step(connection, case, Move.RELEASE, actor="overdue", at=now, reason="the owner was silent too long")
+            released += 1
+    return released
+
+
+def _close_offer(connection: Connection, offer_id: int, state: OfferState, now: datetime, *, pass_reason: str = "") -> bool:
+    """Close an offer; False when it was closed already."""
+    still_open = and_(_OFFER.c.id == offer_id, _OFFER.c.state == OfferState.OPEN.value)
+    closed = connection.execute(update(_OFFER).where(still_open).values(state=state.value, closed_at=now, pass_reason=pass_reason))
+    return closed.rowcount == 1
