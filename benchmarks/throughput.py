@@ -2,8 +2,8 @@
 
     python benchmarks/throughput.py [--mentions N] [--json FILE]
 
-The texts are made of pairs of words from the demo's posts: as long as real ones, and no copies of one another. CPU seconds count, since
-wall seconds depend on what else the machine does; both are printed. With two processes each takes half of the lines.
+The texts are made of pairs of words from the demo's posts: as long as real ones (about 130 characters), and no copies of one another.
+CPU seconds count, since wall seconds depend on what else the machine does; both are printed. With two processes each takes half of the lines.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +68,23 @@ def raw_lines(seed: int = 1) -> Iterator[bytes]:
     chance = random.Random(seed)
     posts = [orjson.loads(line) for path in sorted(STORY.glob("posts_*.jsonl")) for line in path.read_bytes().splitlines()]
     words = [post["text"].split() for post in posts if post["lang"] == "en"]
-    pairs = [pair for each in words for pair in zip(each, each[1:], strict=False)]
+    pairs = [pair for each in words for pair in pairwise(each)]
     number = 0
     while True:
         number += 1
-        length = max(3, min(60, int(chance.lognormvariate(2.8, 0.6))))
+        length = max(3, min(60, int(chance.lognormvariate(2.95, 0.6))))
         text = " ".join(" ".join(chance.choice(pairs)) for _ in range(length // 2 + 1))
         handle = f"author{int(chance.paretovariate(0.5)) % 5000}"
         author = {"id": handle, "handle": handle, "followers": int(chance.lognormvariate(5, 2))}
         posted = NOW - timedelta(seconds=number)
-        line = {"id": str(number), "network": "x", "text": text, "author": author, "created_at": posted.isoformat(), "thread_id": str(number)}
+        line = {
+            "id": str(number),
+            "network": "x",
+            "text": text,
+            "author": author,
+            "created_at": posted.isoformat(),
+            "thread_id": str(number),
+        }
         yield orjson.dumps(line)
 
 
@@ -129,8 +136,8 @@ def run_part(url: str, file: str) -> dict[str, Any]:
     wall, cpu = time.perf_counter(), time.process_time()
     rows = stages.timed_rows(read_archive(file, now=NOW), "read")
     while batch := list(islice(rows, worker.batch)):
-        pipeline.keep(store, batch, source="import", now=NOW)
-        pipeline.understand(store, rooms, worker=worker, now=NOW)
+        kept = pipeline.keep(store, batch, source="import", now=NOW, worker=worker)
+        pipeline.understand_claimed(store, rooms, kept.waiting, worker=worker, now=NOW)
     while pipeline.understand(store, rooms, worker=worker, now=NOW):
         pass
     took = time.process_time() - cpu
@@ -166,7 +173,12 @@ class Stages:
 
 
 def rates(n: int, wall: float, cpu: float) -> dict[str, Any]:
-    return {"wall_seconds": round(wall, 2), "cpu_seconds": round(cpu, 2), "per_wall_second": round(n / wall), "per_cpu_second": round(n / cpu)}
+    return {
+        "wall_seconds": round(wall, 2),
+        "cpu_seconds": round(cpu, 2),
+        "per_wall_second": round(n / wall),
+        "per_cpu_second": round(n / cpu),
+    }
 
 
 def as_text(figures: dict[str, Any]) -> str:

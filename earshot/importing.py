@@ -71,9 +71,10 @@ def import_archive(
                     report.note(row)
             mentions = [row for row in batch if isinstance(row, Mention)]
             report.read += len(mentions)
-            report.new += pipeline.keep(store, mentions, source=SOURCE, now=now)
+            kept = pipeline.keep(store, mentions, source=SOURCE, now=now, worker=worker if rooms else None)
+            report.new += kept.new
             if rooms is not None:
-                report.routed += pipeline.understand(store, rooms, worker=worker, now=now)
+                report.routed += pipeline.understand_claimed(store, rooms, kept.waiting, worker=worker, now=now)
     if rooms is not None:
         report.routed += _rest(store, rooms, worker, now)
     return report

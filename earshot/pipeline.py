@@ -33,7 +33,8 @@ from earshot.mention import Mention, ScoredMention
 from earshot.rooms import Rooms
 from earshot.settings import SourceSettings
 from earshot.storage import Store
-from earshot.storage.mentions import Heard, Poll, Routed, Settled, Waiting
+from earshot.storage.mentions import Claim, Heard, Kept, Poll, Waiting
+from earshot.storage.settling import Routed, Settled
 from earshot.storage.sources import SourceState, SourceStatus
 from listener.source import Page, Source
 
@@ -103,19 +104,22 @@ def _fetch(source: Source, cursor: str | None, *, now: datetime) -> Page:
         raise SourceConfused(f"{source.network}: our own fault while reading; see the log") from err
 
 
-def keep(store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | None = None) -> int:
-    """Store mentions with the keys that near copies share; returns how many were new."""
+def keep(
+    store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | None = None, worker: Worker | None = None
+) -> Kept:
+    """Store mentions with the keys that near copies share. With `worker` the new ones are claimed for it at once."""
     from listener.near_copies import copy_keys
 
     keys = copy_keys([mention.text for mention in mentions])
     heard = [Heard(mention=mention, copy_keys=tuple(own)) for mention, own in zip(mentions, keys, strict=True)]
-    return store.mentions.keep_new(heard, source=source, now=now, poll=poll).new
+    claim = None if worker is None else Claim(worker=worker.name, until=now + worker.lease)
+    return store.mentions.keep_new(heard, source=source, now=now, poll=poll, claim=claim)
 
 
 def _keep(store: Store, settings: SourceSettings, page: Page, *, worker: Worker, now: datetime) -> int:
     gap = None if page.gap is None else (page.gap.since, page.gap.until, page.gap.why)
     poll = Poll(source=settings.name, worker=worker.name, cursor=page.cursor, deleted=page.deleted, gap=gap, spent=page.spent)
-    return keep(store, page.mentions, source=settings.name, now=now, poll=poll)
+    return keep(store, page.mentions, source=settings.name, now=now, poll=poll).new
 
 
 def _note_failure(store: Store, settings: SourceSettings, status: SourceStatus, err: SourceError, *, worker: Worker, now: datetime) -> None:
@@ -141,13 +145,13 @@ def _next_month(now: datetime) -> datetime:
 def understand(store: Store, rooms: Rooms, *, worker: Worker, now: datetime) -> int:
     """Claim a batch of mentions and take them all the way to their cases; returns how many were written."""
     waiting = store.mentions.claim(worker.batch, worker=worker.name, now=now, lease=worker.lease)
+    return understand_claimed(store, rooms, waiting, worker=worker, now=now)
+
+
+def understand_claimed(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *, worker: Worker, now: datetime) -> int:
+    """One claimed batch. When something in it crashes a room, halve it until the poison stands alone and the rest is through."""
     if not waiting:
         return 0
-    return _understand(store, rooms, waiting, worker=worker, now=now)
-
-
-def _understand(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *, worker: Worker, now: datetime) -> int:
-    """One batch. When something in it crashes a room, halve it until the poison stands alone and the rest is through."""
     try:
         routed = decide(store, rooms, waiting, now=now)
     except (StorageError, ModelError, ConfigurationError):  # no fault of these mentions: they wait
@@ -155,7 +159,7 @@ def _understand(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *, worke
     except Exception:
         if len(waiting) > 1:
             half = len(waiting) // 2
-            return sum(_understand(store, rooms, part, worker=worker, now=now) for part in (waiting[:half], waiting[half:]))
+            return sum(understand_claimed(store, rooms, part, worker=worker, now=now) for part in (waiting[:half], waiting[half:]))
         [poison] = waiting
         log.exception("mention_crashed_a_room", mention=poison.id, tries=poison.tries)
         put_back = store.mentions.quarantine if poison.tries >= POISON_TRIES else store.mentions.release
@@ -254,17 +258,25 @@ _Step = tuple[Move, str, dict[str, str]]
 
 
 def _open(item: Routed) -> Settled:
-    move = _routing_move(item.route)
+    route, scored = item.route, item.scored
+    move = _routing_move(route)
     case = Case(
         id=0,
         key=item.case_key or "",
-        network=item.scored.mention.network,
+        network=scored.mention.network,
         state=after(State.NEW, move),
-        tier=item.route.tier,
-        outcome=item.route.outcome,
-        opened_at=item.scored.mention.posted_at,
+        tier=route.tier,
+        outcome=route.outcome,
+        opened_at=scored.mention.posted_at,
+        reason=route.reason,
+        rule=route.rule,
+        policy=route.policy,
+        due_at=route.due_at,
+        priority=item.priority,
+        lang=_label(scored, "language", "unsure"),
+        topics=_topics(scored),
     )
-    return Settled(case=_routed(case, item), steps=((move, item.route.reason, _route_data(item.route)),))
+    return Settled(case=case, steps=((move, route.reason, _route_data(route)),))
 
 
 def _hear_verdict(case: Case, item: Routed, joined: _Step) -> Settled:
@@ -311,11 +323,10 @@ def _route_data(route: Route) -> dict[str, str]:
 
 
 def _routed(case: Case, item: Routed) -> Case:
-    """The case with what the new route says of it, its tier and state aside. A due time that was promised earlier stays."""
+    """The case with what the new route says of it, its tier and state aside. While it waits, a due time that was promised earlier stays."""
     route = item.route
-    due = min((d for d in (case.due_at, route.due_at) if d is not None), default=None) if case.id else route.due_at
-    if case.state in (State.ANSWERED, State.SOLVED, State.CLOSED) and case.id:
-        due = route.due_at
+    is_finished = case.state in (State.ANSWERED, State.SOLVED, State.CLOSED)
+    due = route.due_at if is_finished else min((d for d in (case.due_at, route.due_at) if d is not None), default=None)
     case = _touched(case, item)
     return replace(case, reason=route.reason, rule=route.rule, policy=route.policy, due_at=due)
 

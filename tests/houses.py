@@ -14,7 +14,8 @@ from earshot.mention import Author, Mention, Score, ScoredMention
 from earshot.storage import Store
 from earshot.storage.accounts import Account, Membership, Role
 from earshot.storage.cases import Sending
-from earshot.storage.mentions import Heard, Routed, Waiting
+from earshot.storage.mentions import Heard, Waiting
+from earshot.storage.settling import Routed
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LEASE = timedelta(minutes=2)

@@ -15,6 +15,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def stored_time(moment: datetime | None) -> int | None:
+    """A moment as it is stored: whole microseconds since 1970. A naive one raises `ValueError`."""
+    if moment is None:
+        return None
+    require_aware(moment, "a stored time")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def stored_json(value: Any) -> str | None:
+    """Lists, tuples and dicts as they are stored: JSON text."""
+    return None if value is None else orjson.dumps(value).decode()
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware moment as whole microseconds since 1970: it sorts, it never loses its zone, and SQLite need not parse text."""
 
@@ -22,10 +35,7 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        if value is None:
-            return None
-        require_aware(value, "a stored time")
-        return (value - _EPOCH) // _MICROSECOND
+        return stored_time(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         return None if value is None else _EPOCH + timedelta(microseconds=value)
@@ -38,7 +48,7 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
-        return None if value is None else orjson.dumps(value).decode()
+        return stored_json(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
         return None if value is None else orjson.loads(value)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, func, or_, select, update
 
-from earshot.case import Case, Move, Route
 from earshot.errors import Conflict
 from earshot.mention import Author, Mention, ScoredMention
-from earshot.storage.credit import credit_answer
+from earshot.storage.bulk import insert_rows, next_ids, update_rows
+from earshot.storage.columns import stored_json, stored_time
 from earshot.storage.database import Database
-from earshot.storage.rows import author_of, author_values, case_of, joined_author, mention_of, mention_values, pack_scores, scored_of
-from earshot.storage.steps import leave
+from earshot.storage.rows import (
+    AUTHOR_FIELDS,
+    MENTION_FIELDS,
+    author_of,
+    joined_author,
+    mention_of,
+    pack_scores,
+    scored_of,
+    stored_author,
+    stored_mention,
+)
+from earshot.storage.settling import Routed, Settle, settle_cases
 from earshot.storage.tables import (
     GONE,
     HEARD,
@@ -58,11 +66,11 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """How many mentions were new, and how many were known already or our own."""
+class Claim:
+    """Who works on what is claimed, and until when it stays theirs when they fall silent."""
 
-    new: int
-    known: int
+    worker: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,15 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How many mentions were new, and how many were known already or our own."""
+
+    new: int
+    known: int
+    waiting: tuple[Waiting, ...] = ()  #: the new ones, where they were claimed at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Original:
     """The mention that a text may be a copy of."""
 
@@ -86,50 +103,26 @@ class Original:
     copy_of: int | None = None  #: where it turned out to be a copy itself
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routed:
-    """A mention with all that was decided on it, ready to be written."""
-
-    id: int
-    author_id: int | None
-    scored: ScoredMention
-    route: Route
-    case_key: str | None  #: None: counted with its original, no case of its own
-    copy_of: int | None = None
-    priority: float = 0.0
-    parts: tuple[tuple[str, float, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """What becomes of a case when a mention reaches it: the case afterwards, and the steps that led there."""
-
-    case: Case
-    steps: tuple[tuple[Move, str, Mapping[str, Any]], ...]  #: (move, reason, data)
-    helped: bool | None = None  #: the author's verdict on our last answer, where the mention gives one
-
-
-#: (the case as it stands or None, the mention) -> what becomes of it
-Settle = Callable[[Case | None, Routed], Settled]
-
-
 class Mentions:
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._upsert = sqlite.insert if database.is_sqlite else postgresql.insert
 
-    def keep_new(self, heard: Sequence[Heard], *, source: str, now: datetime, poll: Poll | None = None) -> Kept:
+    def keep_new(self, heard: Sequence[Heard], *, source: str, now: datetime, poll: Poll | None = None, claim: Claim | None = None) -> Kept:
         """Store what was not stored yet, with the cursor of the poll that brought it, in one transaction.
 
-        Raises `Conflict` when the poll lost its lease meanwhile: then nothing is stored and the new holder reads the page again.
+        With `claim` the new ones belong to that worker at once. Raises `Conflict` when the poll lost its lease meanwhile: then nothing
+        is stored and the new holder reads the page again.
         """
         with self._db.writing() as connection:
             if poll is not None:
                 _move_cursor(connection, poll, now)
             mentions = self._without_ours(connection, heard)
-            authors = self._keep_authors(connection, [h.mention.author for h in mentions if h.mention.author], now)
-            new = self._keep_mentions(connection, mentions, authors, source=source, now=now)
-        return Kept(new=new, known=len(heard) - new)
+            authors = _keep_authors(connection, [h.mention.author for h in mentions if h.mention.author], now)
+            new = _keep_mentions(connection, mentions, authors, source=source, now=now, claim=claim)
+        waiting = tuple(
+            Waiting(id=id_, mention=h.mention, author_id=_author_id(h.mention, authors), seen_at=now, tries=1) for id_, h in new
+        )
+        return Kept(new=len(new), known=len(heard) - len(new), waiting=waiting if claim is not None else ())
 
     def _without_ours(self, connection: Connection, heard: Sequence[Heard]) -> list[Heard]:
         """Drop our own replies polled back, and doubles within the batch; oldest first, so that ids follow time."""
@@ -143,50 +136,12 @@ class Mentions:
             unique.pop((network, native_id), None)
         return sorted(unique.values(), key=lambda h: h.mention.posted_at)
 
-    def _keep_authors(self, connection: Connection, authors: Iterable[Author], now: datetime) -> dict[tuple[str, str], int]:
-        unique = {(author.network, author.native_id): author for author in authors}
-        if not unique:
-            return {}
-        insert = self._upsert(_AUTHOR)
-        fresh = {name: insert.excluded[name] for name in ("handle", "name", "bio", "url", "verified", "seen_at")}
-        counts = {name: func.coalesce(insert.excluded[name], _AUTHOR.c[name]) for name in ("followers", "following", "posts", "created_at")}
-        statement = insert.on_conflict_do_update(index_elements=["network", "native_id"], set_={**fresh, **counts})
-        rows = [{**author_values(unique[key]), "seen_at": now} for key in sorted(unique)]
-        result = connection.execute(statement.returning(_AUTHOR.c.network, _AUTHOR.c.native_id, _AUTHOR.c.id), rows)
-        return {(network, native_id): id_ for network, native_id, id_ in result}
-
-    def _keep_mentions(
-        self, connection: Connection, heard: Sequence[Heard], authors: Mapping[tuple[str, str], int], *, source: str, now: datetime
-    ) -> int:
-        if not heard:
-            return 0
-        rows = [
-            {
-                **mention_values(h.mention),
-                "author_id": h.mention.author and authors[h.mention.author.network, h.mention.author.native_id],
-                "seen_at": now,
-                "source": source,
-                "stage": HEARD,
-                "tries": 0,
-            }
-            for h in heard
-        ]
-        insert = self._upsert(_MENTION).on_conflict_do_nothing(index_elements=["network", "native_id"])
-        new = connection.execute(insert.returning(_MENTION.c.network, _MENTION.c.native_id, _MENTION.c.id), rows)
-        ids = {(network, native_id): id_ for network, native_id, id_ in new}
-        keys = [
-            {"key": key, "mention_id": ids[h.mention.network, h.mention.native_id]}
-            for h in heard
-            if (h.mention.network, h.mention.native_id) in ids
-            for key in set(h.copy_keys)
-        ]
-        if keys:
-            connection.execute(_COPY_KEY.insert(), keys)
-        return len(ids)
-
     def claim(self, limit: int, *, worker: str, now: datetime, lease: timedelta) -> list[Waiting]:
-        """Take up to `limit` mentions that nobody understood yet, oldest first, with one statement."""
-        free = or_(_MENTION.c.claimed_until.is_(None), _MENTION.c.claimed_until < now)
+        """Take up to `limit` mentions that nobody understood yet, oldest first, with one statement.
+
+        What this worker holds already it takes again: an earlier round of it broke off.
+        """
+        free = or_(_MENTION.c.claimed_until.is_(None), _MENTION.c.claimed_until < now, _MENTION.c.claimed_by == worker)
         waiting = select(_MENTION.c.id).where(_MENTION.c.stage == HEARD, free).order_by(_MENTION.c.id).limit(limit)
         if not self._db.is_sqlite:
             waiting = waiting.with_for_update(skip_locked=True)
@@ -253,8 +208,7 @@ class Mentions:
         with self._db.writing() as connection:
             ours = self._still_claimed(connection, [r.id for r in routed], worker)
             batch = [r for r in routed if r.id in ours]
-            keys = {r.case_key for r in batch if r.case_key}
-            cases = self._settle_cases(connection, batch, self._lock_cases(connection, keys), settle, now)
+            cases = settle_cases(connection, batch, settle, now)
             _write_mentions(connection, batch, cases)
         return len(batch)
 
@@ -263,36 +217,6 @@ class Mentions:
         if not self._db.is_sqlite:
             mine = mine.with_for_update()
         return set(connection.execute(mine).scalars())
-
-    def _lock_cases(self, connection: Connection, keys: Iterable[str]) -> dict[str, Case]:
-        known = select(_CASE).where(_CASE.c.key.in_(sorted(keys))).order_by(_CASE.c.key)
-        if not self._db.is_sqlite:
-            known = known.with_for_update()
-        return {row["key"]: case_of(row) for row in connection.execute(known).mappings()}
-
-    def _settle_cases(
-        self, connection: Connection, batch: Sequence[Routed], known: dict[str, Case], settle: Settle, now: datetime
-    ) -> dict[str, int]:
-        """Fold the batch into its cases; returns their ids by key. A key that another worker opened meanwhile is settled again."""
-        log = _CaseLog(now, known)
-        for item in batch:
-            if item.case_key is not None:
-                log.add(item, settle(log.now.get(item.case_key, known.get(item.case_key)), item))
-        opened = self._open_cases(connection, log)
-        lost = {key for key in log.opening if key not in opened}
-        log.write(connection, opened | {key: case.id for key, case in known.items()}, skip=lost)
-        ids = opened | {key: case.id for key, case in known.items() if key in log.now}
-        if lost:
-            again = [item for item in batch if item.case_key in lost]
-            ids |= self._settle_cases(connection, again, self._lock_cases(connection, lost), settle, now)
-        return ids
-
-    def _open_cases(self, connection: Connection, log: _CaseLog) -> dict[str, int]:
-        if not log.opening:
-            return {}
-        insert = self._upsert(_CASE).on_conflict_do_nothing(index_elements=["key"]).returning(_CASE.c.key, _CASE.c.id)
-        rows = connection.execute(insert, [log.row(key) for key in sorted(log.opening)])
-        return {row.key: row.id for row in rows}
 
     def quarantine(self, ids: Sequence[int], *, worker: str) -> None:
         """Put mentions aside that crash a classifier every time, so that the others go on."""
@@ -327,88 +251,54 @@ class Mentions:
         return {name: next((n for stage, n in rows if stage == value), 0) for value, name in names.items()}
 
 
-class _CaseLog:
-    """The cases a batch touches: how each stands now, and the steps to write."""
+_AUTHOR_COLUMNS = (*AUTHOR_FIELDS, "seen_at")
+#: what a network leaves out is not forgotten; what it tells anew replaces what we knew
+_REFRESH = "ON CONFLICT (network, native_id) DO UPDATE SET " + ", ".join(
+    [f"{name} = excluded.{name}" for name in ("handle", "name", "bio", "url", "verified", "seen_at")]
+    + [f"{name} = coalesce(excluded.{name}, author.{name})" for name in ("followers", "following", "posts", "created_at")]
+)
+_MENTION_COLUMNS = ("id", *MENTION_FIELDS, "author_id", "seen_at", "source", "stage", "tries", "claimed_by", "claimed_until")
 
-    def __init__(self, now: datetime, known: Mapping[str, Case]) -> None:
-        self.at = now
-        self._known = known
-        self.now: dict[str, Case] = {}
-        self.opening: dict[str, list[Routed]] = {}
-        self._touched: dict[str, list[Routed]] = {}
-        self._steps: list[tuple[str, Routed, Move, str, Mapping[str, Any]]] = []
-        self._moves: dict[str, list[Move]] = {}
-        self._verdicts: dict[str, bool] = {}
 
-    def add(self, item: Routed, settled: Settled) -> None:
-        key = settled.case.key
-        self.now[key] = settled.case
-        (self._touched if key in self._known else self.opening).setdefault(key, []).append(item)
-        self._steps += [(key, item, *step) for step in settled.steps]
-        self._moves.setdefault(key, []).extend(move for move, *_ in settled.steps)
-        if settled.helped is not None:
-            self._verdicts[key] = settled.helped
+def _keep_authors(connection: Connection, authors: Iterable[Author], now: datetime) -> dict[tuple[str, str], int]:
+    """Write authors as they are now; returns their ids by (network, native id)."""
+    unique = {(author.network, author.native_id): author for author in authors}
+    seen = stored_time(now)
+    insert_rows(connection, _AUTHOR, _AUTHOR_COLUMNS, [(*stored_author(unique[key]), seen) for key in sorted(unique)], otherwise=_REFRESH)
+    ids: dict[tuple[str, str], int] = {}
+    for network in {network for network, _ in unique}:
+        own = [native_id for net, native_id in unique if net == network]
+        known = select(_AUTHOR.c.native_id, _AUTHOR.c.id).where(_AUTHOR.c.network == network, _AUTHOR.c.native_id.in_(own))
+        ids |= {(network, native_id): id_ for native_id, id_ in connection.execute(known)}
+    return ids
 
-    def row(self, key: str) -> dict[str, Any]:
-        """A new case, from its first mention and how it stands after the whole batch."""
-        case, items = self.now[key], self.opening[key]
-        first = items[0]
-        return {
-            "key": key,
-            "network": case.network,
-            "author_id": first.author_id,
-            "mention_id": first.id,
-            "mentions": len(items),
-            "replies": 0,
-            "opened_at": case.opened_at,
-            "assignee": case.assignee,
-            **self._current(case, items[-1]),
-        }
 
-    def _current(self, case: Case, last: Routed) -> dict[str, Any]:
-        anger, intent = last.scored.score("anger"), last.scored.score("intent")
-        return {
-            "reply_to": last.id,
-            "state": case.state.value,
-            "tier": case.tier.value,
-            "outcome": case.outcome.value,
-            "reason": case.reason,
-            "rule": case.rule,
-            "policy": case.policy,
-            "due_at": case.due_at,
-            "priority": case.priority,
-            "parts": last.parts,
-            "lang": case.lang,
-            "anger": anger.label if anger else "",
-            "intent": intent.label if intent else "",
-            "topics": case.topics,
-            "moved_at": self.at,
-        }
+def _keep_mentions(
+    connection: Connection,
+    heard: Sequence[Heard],
+    authors: Mapping[tuple[str, str], int],
+    *,
+    source: str,
+    now: datetime,
+    claim: Claim | None,
+) -> list[tuple[int, Heard]]:
+    """Write the mentions that are not known yet, with their copy keys; returns these with their ids."""
+    if not heard:
+        return []
+    claimed = (HEARD, 0, None, None) if claim is None else (HEARD, 1, claim.worker, stored_time(claim.until))
+    ids, seen = next_ids(connection, _MENTION, len(heard)), stored_time(now)
+    rows = [
+        (id_, *stored_mention(h.mention), _author_id(h.mention, authors), seen, source, *claimed) for id_, h in zip(ids, heard, strict=True)
+    ]
+    insert_rows(connection, _MENTION, _MENTION_COLUMNS, rows, otherwise="ON CONFLICT (network, native_id) DO NOTHING")
+    stored = set(connection.execute(select(_MENTION.c.id).where(_MENTION.c.id.between(ids[0], ids[-1]))).scalars()) & set(ids)
+    new = [(id_, h) for id_, h in zip(ids, heard, strict=True) if id_ in stored]
+    insert_rows(connection, _COPY_KEY, ("key", "mention_id"), [(key, id_) for id_, h in new for key in set(h.copy_keys)])
+    return new
 
-    def write(self, connection: Connection, ids: Mapping[str, int], *, skip: set[str]) -> None:
-        for key, items in self._touched.items():
-            case = self.now[key]
-            changes = self._current(case, items[-1]) | {"mentions": _CASE.c.mentions + len(items), "replies": 0, "assignee": case.assignee}
-            for move in self._moves[key]:
-                leave(connection, ids[key], self._known[key].state, move, at=self.at)
-            connection.execute(update(_CASE).where(_CASE.c.id == ids[key]).values(**changes))
-        events = [
-            {
-                "case_id": ids[key],
-                "at": self.at,
-                "actor": "author" if move is Move.SOLVE else "triage",
-                "move": move.value,
-                "reason": reason,
-                "data": {**data, "mention": item.id},
-            }
-            for key, item, move, reason, data in self._steps
-            if key not in skip
-        ]
-        if events:
-            connection.execute(_EVENT.insert(), events)
-        for key, helped in self._verdicts.items():
-            if key not in skip:
-                credit_answer(connection, ids[key], helped=helped)
+
+def _author_id(mention: Mention, authors: Mapping[tuple[str, str], int]) -> int | None:
+    return None if mention.author is None else authors[mention.author.network, mention.author.native_id]
 
 
 def _move_cursor(connection: Connection, poll: Poll, now: datetime) -> None:
@@ -436,37 +326,17 @@ def _move_cursor(connection: Connection, poll: Poll, now: datetime) -> None:
         connection.execute(update(_MENTION).where(_MENTION.c.id.in_(gone)).values(stage=GONE, text="", url="", scores=None))
 
 
-_FINISH = (
-    update(_MENTION)
-    .where(_MENTION.c.id == bindparam("b_id"))
-    .values(
-        stage=UNDERSTOOD,
-        claimed_by=None,
-        claimed_until=None,
-        scores=bindparam("b_scores"),
-        case_id=bindparam("b_case"),
-        copy_of=bindparam("b_copy"),
-    )
-)
-
-
 def _write_mentions(connection: Connection, batch: Sequence[Routed], cases: Mapping[str, int]) -> None:
     if not batch:
         return
     rows = [
-        {
-            "b_id": item.id,
-            "b_scores": pack_scores(item.scored.scores),
-            "b_case": cases.get(item.case_key) if item.case_key else None,
-            "b_copy": item.copy_of,
-        }
+        (stored_json(pack_scores(item.scored.scores)), cases.get(item.case_key) if item.case_key else None, item.copy_of, item.id)
         for item in batch
     ]
-    connection.execute(_FINISH, rows)
+    finished = f"stage = {UNDERSTOOD}, claimed_by = NULL, claimed_until = NULL, "
+    update_rows(connection, _MENTION, ("scores", "case_id", "copy_of"), rows, always=finished)
     copies = [item.id for item in batch if item.copy_of is not None]
     if copies:  # a copy never serves as an original: one hot text must not grow a list of candidates
         connection.execute(delete(_COPY_KEY).where(_COPY_KEY.c.mention_id.in_(copies)))
     weights = {item.author_id: s.value for item in batch if item.author_id and (s := item.scored.score("influence")) and s.confidence > 0}
-    if weights:
-        by_id = update(_AUTHOR).where(_AUTHOR.c.id == bindparam("b_id")).values(influence=bindparam("b_influence"))
-        connection.execute(by_id, [{"b_id": id_, "b_influence": value} for id_, value in weights.items()])
+    update_rows(connection, _AUTHOR, ("influence",), [(value, id_) for id_, value in sorted(weights.items())])

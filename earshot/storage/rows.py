@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 
 from earshot.case import Case, Outcome, State, Tier
 from earshot.mention import Author, Mention, Score, ScoredMention
+from earshot.storage.columns import stored_time
 
 AUTHOR_FIELDS = ("network", "native_id", "handle", "name", "bio", "url", "followers", "following", "posts", "verified", "created_at")
 MENTION_FIELDS = (
@@ -30,12 +31,20 @@ MENTION_FIELDS = (
 _Row = RowMapping | Mapping[str, Any]
 
 
-def author_values(author: Author) -> dict[str, Any]:
-    return {name: getattr(author, name) for name in AUTHOR_FIELDS}
+def stored_author(author: Author) -> tuple[Any, ...]:
+    """The values of `AUTHOR_FIELDS` as the database stores them."""
+    return (
+        author.network, author.native_id, author.handle, author.name, author.bio, author.url, author.followers, author.following,
+        author.posts, author.verified, stored_time(author.created_at),
+    )  # fmt: skip
 
 
-def mention_values(mention: Mention) -> dict[str, Any]:
-    return {name: getattr(mention, name) for name in MENTION_FIELDS}
+def stored_mention(mention: Mention) -> tuple[Any, ...]:
+    """The values of `MENTION_FIELDS` as the database stores them."""
+    return (
+        mention.network, mention.native_id, mention.text, mention.url, stored_time(mention.posted_at), mention.thread_id, mention.parent_id,
+        mention.repost_of, mention.lang_hint, mention.company, mention.likes, mention.reposts, mention.replies,
+    )  # fmt: skip
 
 
 def author_of(row: _Row) -> Author:

@@ -415,7 +415,6 @@ def upgrade() -> None:
         batch_op.create_index("reply_state", ["state", "not_before"], unique=False)
 
 
-
 def downgrade() -> None:
     with op.batch_alter_table("reply", schema=None) as batch_op:
         batch_op.drop_index("reply_state")
