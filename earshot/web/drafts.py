@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from earshot.errors import BadInput
+from earshot.web import words
 
 if TYPE_CHECKING:
     from earshot.rooms import Rooms
@@ -23,7 +24,7 @@ def check_draft(text: str, network: str, rooms: Rooms) -> str:
         raise BadInput("the answer is empty: write something first")
     most = LONGEST.get(network, LONGEST_ELSEWHERE)
     if (length := counted(text, network)) > most:
-        raise BadInput(f"the answer is {length - most} characters too long for {network}, which takes {most}")
+        raise BadInput(f"the answer is {length - most} characters too long for {words.NETWORKS.get(network, network)}, which takes {most}")
     masked = rooms.mask(text)
     if masked != text:
         kinds = sorted(set(_MASK.findall(masked)) - set(_MASK.findall(text))) or ["personal data"]

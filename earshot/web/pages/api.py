@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -54,6 +55,7 @@ class Step:
     actor: str
     move: str
     reason: str
+    data: Mapping[str, Any]  #: what replay needs besides: tier, rule, super_user, assignee …
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ def case(visit: Visiting, case_id: CaseId) -> WholeCase:
         )
         for post in page.posts
     ]
-    events = [Step(at=e.event.at, actor=e.event.actor, move=e.event.move.value, reason=e.event.reason) for e in page.events]
+    events = [Step(at=e.event.at, actor=e.event.actor, move=e.event.move.value, reason=e.event.reason, data=e.event.data) for e in page.events]
     return WholeCase(
         id=found.id, state=found.state, tier=found.tier, outcome=found.outcome, reason=found.reason, rule=found.rule,
         policy=found.policy, due_at=found.due_at, assignee=found.assignee, posts=posts, events=events,
