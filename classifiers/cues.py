@@ -15,7 +15,22 @@ from classifiers.features import Phrases, Tokens, tokenise
 from classifiers.risk_words import KINDS, named_kinds
 
 _MOST = 3  #: counts are cut here: the tenth insult says no more than the third
-_FORM = ("?", "!", "@", "...", "shouted", "stretched", "emoji", "number", "length", "starts with @", "ends with ?", "link", "personal")
+_FORM = (
+    "?",
+    "!",
+    "@",
+    "...",
+    "shouted",
+    "stretched",
+    "emoji",
+    "number",
+    "length",
+    "starts with @",
+    "ends with ?",
+    "link",
+    "personal",
+    "chinese",
+)
 
 
 @cache
@@ -73,6 +88,7 @@ def _form(tokens: Tokens) -> NDArray[np.float64]:
         ends,
         share(word == links),
         share((word == e_mails) | (word == numbers)),
+        np.bincount(of[(first >= 0x3400) & (first <= 0x9FFF)], minlength=n) / np.maximum(length, 1),
     ]
     return np.stack(columns, axis=1)
 

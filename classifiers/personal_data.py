@@ -39,13 +39,12 @@ def spans(text: str) -> list[Span]:
         return []
     kept: list[Span] = []
     taken = bytearray(len(text))
-    for kind, find in _FINDERS:
-        if not _HINTS[kind](text):
-            continue
-        for start, end in find(text):
-            if not any(taken[start:end]):
-                kept.append(Span(start, end, kind))
-                taken[start:end] = b"\1" * (end - start)
+    for is_worth_a_look, finders in _FINDERS:
+        for kind, find in finders if is_worth_a_look(text) else ():
+            for start, end in find(text):
+                if not any(taken[start:end]):
+                    kept.append(Span(start, end, kind))
+                    taken[start:end] = b"\1" * (end - start)
     return sorted(kept)
 
 
@@ -65,7 +64,8 @@ def _score(found: list[Span]) -> Score:
     )
 
 
-_MAYBE = re.compile(r"\d|\w@\w|=")
+_MAYBE = re.compile(r"[\d@=]")
+_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d(?:[^\w\n]{0,2}\d){4}")
 _POST_CODE_HINT = re.compile(r"\d ?\d[A-Z]{2}|[A-Z]{2} {1,2}\d{5}")
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}", re.ASCII)
@@ -141,17 +141,14 @@ _ADDRESS_HINTS = (
     *("rue ", "venue ", "boulevard ", "chemin ", "via ", "calle ", "rua ", "ox ", "pt", "uite", "nit"),
     *("路", "街", "道", "巷", "弄", "村", "区"),
 )
-_HINTS: dict[str, Callable[[str], bool]] = {
-    "link": lambda text: "=" in text,
-    "e-mail": lambda text: "@" in text,
-    "iban": lambda text: _NUMBER.search(text) is not None,
-    "id": lambda text: _NUMBER.search(text) is not None,
-    "card": lambda text: _NUMBER.search(text) is not None,
-    "phone": lambda text: _NUMBER.search(text) is not None,
-    "order": lambda text: _NUMBER.search(text) is not None or _has_any(text.lower(), _CODE_HINTS),
-    "address": lambda text: _has_any(text, _ADDRESS_HINTS),
-    "post code": lambda text: _POST_CODE_HINT.search(text) is not None,
-}
+
+
+def _has_digit(text: str) -> bool:
+    return _DIGIT.search(text) is not None
+
+
+def _has_number(text: str) -> bool:
+    return _NUMBER.search(text) is not None
 
 
 def _has_any(text: str, words: tuple[str, ...]) -> bool:
@@ -209,15 +206,13 @@ def _passes_mod_97(iban: str) -> bool:
     return len(iban) >= 15 and int("".join(str(int(char, 36)) for char in iban[4:] + iban[:4])) % 97 == 1
 
 
-#: the surer kinds first: what they take, later ones leave alone
-_FINDERS: tuple[tuple[str, Callable[[str], Iterator[tuple[int, int]]]], ...] = (
-    ("link", _matches(_LINK)),
-    ("e-mail", _matches(_EMAIL)),
-    ("iban", _ibans),
-    ("id", _matches(_ID)),
-    ("card", _cards),
-    ("order", _matches(*_ORDER)),
-    ("phone", _phones),
-    ("address", _matches(*_ADDRESS)),
-    ("post code", _matches(*_POST_CODE)),
+#: (does the text need a look, what to look for): the surer kinds first, as what they take, later ones leave alone
+_FINDERS: tuple[tuple[Callable[[str], bool], tuple[tuple[str, Callable[[str], Iterator[tuple[int, int]]]], ...]], ...] = (
+    (lambda text: "=" in text, (("link", _matches(_LINK)),)),
+    (lambda text: "@" in text, (("e-mail", _matches(_EMAIL)),)),
+    (_has_number, (("iban", _ibans), ("id", _matches(_ID)), ("card", _cards))),
+    (lambda text: _has_number(text) or _has_any(text.lower(), _CODE_HINTS), (("order", _matches(*_ORDER)),)),
+    (_has_number, (("phone", _phones),)),
+    (lambda text: _has_digit(text) and _has_any(text, _ADDRESS_HINTS), (("address", _matches(*_ADDRESS)),)),
+    (lambda text: _has_digit(text) and _POST_CODE_HINT.search(text) is not None, (("post code", _matches(*_POST_CODE)),)),
 )

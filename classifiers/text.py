@@ -23,10 +23,10 @@ _INVISIBLE = re.compile(
 _STACKED_MARKS = re.compile(f"([{_MARKS}]{{2}})[{_MARKS}]+")
 _BREAKS = re.compile(r"[^\S ]")
 _LINK = re.compile(r"(?:https?\b|www\.)[^\s\u2e80-\u9fff\uac00-\ud7af]*")
-_EMAIL_DOMAIN = re.compile(r"(?<=\w)@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
+_EMAIL_DOMAIN = re.compile(r"@(?<=\w@)[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 _HANDLE = re.compile(r"@(?:[A-Za-z0-9_][A-Za-z0-9_.\-]*|\w{1,20}(?=[\s:,]|\Z))")
 _MASK = re.compile(r"<(?:email|phone|number)>|__(?:email|phone)__")
-_LONG_NUMBER = re.compile(r"\+?\d[\d-]{6,}")
+_LONG_NUMBER = re.compile(r"\d[\d-]{6,}")
 _RUN = re.compile(r"(.)\1{3,}")
 _APOSTROPHE, _QUOTE = re.compile("[‘’ʼ`´]"), re.compile("[“”«»„]")
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from classifiers.card import card_text
 from classifiers.cues import cues
 from classifiers.cues import names as cue_names
 from classifiers.features import BUCKETS, fingerprint, hashed, tokenise
@@ -31,8 +32,8 @@ from classifiers.figures import figures, worse
 from classifiers.model import FORMAT, SHIPPED, SOFT, Model, decode, softmax
 from classifiers.panel import Panel
 from classifiers.text import normalise_all
-from classifiers.training_data import LATIN_LANGUAGES, LESSONS, Post, Shelf, languages, lessons, posts, same_text
-from earshot.errors import EarshotError, ModelError
+from classifiers.training_data import LATIN_LANGUAGES, LESSONS, NOT_TO_LEARN_FROM, Post, Shelf, languages, lessons, posts, same_text
+from earshot.errors import BadInput, EarshotError, ModelError
 from earshot.mention import Mention, ScoredMention
 
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
@@ -46,6 +47,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
 }
 VERSION = "1"
 FOLDS = 5
+_CONSTANT = 6.0  #: log odds of a label that all posts had
 _NEVER_SEEN = -12.0  #: log odds of a label that no post had
 _AT_ONCE = 1024
 _CUES_COUNT, _SIGNALS_COUNT = 0.5, 0.5  #: how much cues and signals count beside the words, whose row has length one
@@ -126,13 +128,20 @@ def scaled(words: Matrix, rarity: Floats) -> Matrix:
 
 
 def fit_line(rows: Matrix, truths: NDArray[np.bool_], *, strength: float = 3.0, dense: int = 0) -> Line:
-    """One logistic regression; the last `dense` columns of `rows` are cues and signals."""
+    """One logistic regression; the last `dense` columns of `rows` are cues and signals.
+
+    A label that all rows have, or none, becomes a constant.
+    """
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=strength, max_iter=60, class_weight="balanced", tol=1e-3).fit(rows, truths)
-    weights = model.coef_[0].astype(np.float32)
+    weights = np.zeros(rows.shape[1], np.float32)
+    bias = _CONSTANT if truths.all() else -_CONSTANT
+    if truths.any() and not truths.all():
+        seen = np.unique(rows.indices)  # most buckets are empty in a small set: leaving them out changes nothing but the time
+        model = LogisticRegression(C=strength, max_iter=60, class_weight="balanced", tol=1e-3).fit(rows[:, seen], truths)
+        weights[seen], bias = model.coef_[0], float(model.intercept_[0])
     cut = rows.shape[1] - dense
-    return Line(words=weights[:cut], dense=weights[cut:], bias=float(model.intercept_[0]))
+    return Line(words=weights[:cut], dense=weights[cut:], bias=bias)
 
 
 def fit_base(shelf: Shelf, *, judged: Sequence[Post]) -> Base:
@@ -215,6 +224,10 @@ def calibrate(columns: Floats, given: Sequence[str], labels: tuple[str, ...]) ->
 
     number = np.array([labels.index(label) for label in given])
     present = np.unique(number)
+    if len(present) == 1:
+        raise BadInput(
+            f"all {len(number)} posts that may calibrate have the label {labels[int(present[0])]!r}; give posts of other labels too"
+        )
     model = LogisticRegression(C=1.0, max_iter=2000).fit(columns, number)
     calibration = np.zeros((columns.shape[1], len(labels)), np.float32)
     shift = np.full(len(labels), _NEVER_SEEN, np.float32)
@@ -230,7 +243,7 @@ def _lean(probability: Floats, number: NDArray[np.int64], labels: int) -> Floats
     from sklearn.metrics import f1_score
 
     prior = np.log((np.bincount(number, minlength=labels) + 1) / (len(number) + labels))
-    candidates = [-share * prior for share in np.arange(0, 0.55, 0.1)]
+    candidates = [-share * prior for share in np.arange(0, 0.85, 0.1)]
     scores = [f1_score(number, (np.log(probability + 1e-9) + lean).argmax(axis=1), average="macro", zero_division=0) for lean in candidates]
     return np.asarray(candidates[int(np.argmax(scores))], np.float32)
 
@@ -351,6 +364,7 @@ def install(folder: Path, content: bytes, described: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights.write_bytes(content)
     card.write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    weights.with_suffix(".md").write_text(card_text(described, forbidden="`, `".join(sorted(NOT_TO_LEARN_FROM))), encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

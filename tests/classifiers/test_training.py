@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from classifiers.model import load
+from classifiers.train import install, main
+from classifiers.training_data import LESSONS, Shelf, lessons, posts, same_text
+from earshot.errors import BadInput, ModelError
+
+#: Columns and a few invented rows for every set that weights learn from.
+SETS: dict[str, tuple[str, Sequence[Sequence[str]]]] = {
+    "tweet_sentiment": ("text,label", (("what a lovely morning", "2"), ("this is dreadful", "0"), ("the shop opens at nine", "1"))),
+    "multilingual_sentiment": (
+        "text,lang,label_name",
+        (
+            ("so happy today", "en", "positive"),
+            ("muy mal servicio otra vez", "es", "negative"),
+            ("le train est en retard", "fr", "neutral"),
+        ),
+    ),
+    "zh_shopping_reviews": ("text,label", (("质量很好", "1"), ("太差了", "0"))),
+    "zh_hotel_reviews": ("text,label", (("房间干净", "1"), ("房间很脏", "0"))),
+    "zh_weibo_polarity": ("text,label", (("开心的一天", "1"), ("难过", "0"))),
+    "zh_car_feedback": ("text,sentiment", (("油耗低", "1"), ("噪音大", "-1"))),
+    "goemotions": ("text,labels", (("you fool", "anger"), ("thank you", "gratitude"), ("how so", "curiosity|joy"), ("i cried", "sadness"))),
+    "tweet_emotion": ("text,label_name", (("livid", "anger"), ("delighted", "joy"), ("weeping", "sadness"))),
+    "zh_weibo_emotion": ("text,label", (("气死我了", "angry"), ("真高兴", "happy"), ("伤心", "sad"))),
+    "zh_weibo_events": ("text,label", (("可恶", "anger"), ("加油", "positive"))),
+    "tweet_offensive": ("text,label", (("shut it you clown", "1"), ("see you there", "0"))),
+    "tweet_acts": ("text,act", (("when is it", "QUE"), ("please send it", "REQ"), ("it rained", "STM"))),
+    "complaints": ("text,label", (("my parcel is late again", "1"), ("off to lunch", "0"))),
+    "app_reviews": ("text,category", (("it crashes on start", "bug report"), ("add a dark mode", "requirement"))),
+    "issue_reports": ("title,label", (("Crash on save", "bug"), ("Support tabs", "feature"), ("How to build", "question"))),
+    "banking77": ("text", (("where is my card",),)),
+    "bitext_intents": ("text", (("cancel my order",),)),
+    "clinc150": ("text", (("what is the capital of peru",),)),
+    "sms_spam": ("text,spam", (("win a prize now", "1"), ("home soon", "0"))),
+    "social_spam": ("text,spam", (("visit my channel", "1"), ("great song", "0"))),
+    "zh_spam_types": ("text", (("加 微信 领 红包",),)),
+    "language_id": (
+        "text,lang",
+        (("guten morgen zusammen", "de"), ("buongiorno a tutti", "it"), ("goedemorgen allemaal", "nl"), ("dzień dobry", "pl")),
+    ),
+}
+POSTS = [
+    ("question", "1", "common", "0", "0", "0", "none", "how do i reset the lamp {}"),
+    ("problem", "1", "specialist", "1", "-1", "1", "safety", "the lamp sparks every {} minutes"),
+    ("complaint", "1", "account", "2", "-1", "0", "legal", "liars you charged me {} times i will sue"),
+    ("praise", "0", "none", "0", "1", "0", "none", "love my lamp, day {}"),
+    ("other", "0", "none", "0", "0", "0", "privacy", "lamp {} on the shelf"),
+]
+_LABELLED = "id,source,lang,text,intent,asks,needs,anger,sentiment,urgent,risk"
+
+
+def write_set(folder: Path, name: str, part: str, header: str, rows: Sequence[Sequence[str]]) -> None:
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    csv.writer(text).writerows([header.split(","), *rows])
+    (folder / name / f"{part}.csv.gz").write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for name, (header, rows) in SETS.items():
+        for part in ("train", "dev"):
+            write_set(folder, name, part, header, rows)
+    words = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+    for name, part, source in (("triage_posts", "train", "shop"), ("triage_posts", "dev", "shop"), ("invented_posts", "train", "")):
+        rows = [
+            (f"{name}{part}{word}{intent}", source, "en", f"{text.format(word)} {part}", intent, *rest)
+            for word in words
+            for intent, *rest, text in POSTS
+        ]
+        write_set(folder, name, part, _LABELLED, rows)
+    return folder
+
+
+def test_every_lesson_has_a_licence_that_does_not_forbid_it() -> None:
+    assert all("NC" not in lesson.licence and "academic" not in lesson.licence for lesson in LESSONS)
+
+
+def test_texts_that_judge_the_heads_teach_no_signal(data: Path) -> None:
+    taught = lessons(Shelf(data), without=["WHAT a lovely, morning!! @someone"])
+    assert "what a lovely morning" not in taught.texts
+    assert "this is dreadful" in taught.texts
+
+
+def test_posts_of_forbidden_sources_never_teach(tmp_path: Path, data: Path) -> None:
+    row = ("t1", "airline_support_unlabelled", "en", "late again", "complaint", "1", "account", "2", "-1", "0", "none")
+    write_set(tmp_path, "triage_posts", "train", _LABELLED, [row])
+    write_set(tmp_path, "triage_posts", "dev", _LABELLED, [row])
+    write_set(tmp_path, "invented_posts", "train", _LABELLED, [(*row[:1], "", *row[2:])])
+    assert [post.teaches for post in posts(Shelf(tmp_path))] == [False, False, True]
+
+
+def test_a_missing_data_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="triage_posts"):
+        posts(Shelf(tmp_path))
+
+
+def test_texts_that_read_alike_are_the_same() -> None:
+    assert same_text("@Shop  My LAMP, https://t.co/x broke!") == same_text("my lamp broke")
+
+
+def test_the_same_data_give_the_same_weights_and_worse_ones_are_refused(data: Path, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert main([str(data), "--out", str(one)]) == 0
+    assert main([str(data), "--out", str(other)]) == 0
+    assert (one / "heads.safetensors").read_bytes() == (other / "heads.safetensors").read_bytes()
+    model = load(one / "heads.safetensors")
+    assert model.heads["anger"].labels == ("calm", "annoyed", "angry")
+    card = (one / "heads.md").read_text(encoding="utf-8")
+    assert "CC BY 4.0" in card
+    described = json.loads((one / "heads.json").read_text(encoding="utf-8"))
+    described["figures"] = dict.fromkeys(described["figures"], 1.5)
+    (one / "heads.json").write_text(json.dumps(described), encoding="utf-8")
+    before = (one / "heads.safetensors").read_bytes()
+    with pytest.raises(ModelError, match="not installed, as the weights in"):
+        install(one, b"worse", json.loads((other / "heads.json").read_text(encoding="utf-8")))
+    assert (one / "heads.safetensors").read_bytes() == before
