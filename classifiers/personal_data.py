@@ -65,9 +65,11 @@ def _score(found: list[Span]) -> Score:
 
 
 _MAYBE = re.compile(r"[\d@=]")
+_EMAIL_HINT = re.compile(r"@(?<=\w@)[\w-]+\.")
+_CODE_HINT = re.compile(r"[A-Z0-9][A-Z0-9-]{3}")
 _DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d(?:[^\w\n]{0,2}\d){4}")
-_POST_CODE_HINT = re.compile(r"\d ?\d[A-Z]{2}|[A-Z]{2} {1,2}\d{5}")
+_POST_CODE_HINT = re.compile(r"[A-Z0-9][A-Z0-9-]{3}")
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}", re.ASCII)
 _LINK = re.compile(
     r"https?://[^\s?#]{1,500}[?#&](?:[^\s=&]{1,40}=[^\s&]{0,200}&){0,8}(?:token|key|auth|session|sid|code|password|reset|sig)=[^\s&]{4,500}",
@@ -209,9 +211,12 @@ def _passes_mod_97(iban: str) -> bool:
 #: (does the text need a look, what to look for): the surer kinds first, as what they take, later ones leave alone
 _FINDERS: tuple[tuple[Callable[[str], bool], tuple[tuple[str, Callable[[str], Iterator[tuple[int, int]]]], ...]], ...] = (
     (lambda text: "=" in text, (("link", _matches(_LINK)),)),
-    (lambda text: "@" in text, (("e-mail", _matches(_EMAIL)),)),
+    (lambda text: _EMAIL_HINT.search(text) is not None, (("e-mail", _matches(_EMAIL)),)),
     (_has_number, (("iban", _ibans), ("id", _matches(_ID)), ("card", _cards))),
-    (lambda text: _has_number(text) or _has_any(text.lower(), _CODE_HINTS), (("order", _matches(*_ORDER)),)),
+    (
+        lambda text: _CODE_HINT.search(text) is not None and (_has_number(text) or _has_any(text.lower(), _CODE_HINTS)),
+        (("order", _matches(*_ORDER)),),
+    ),
     (_has_number, (("phone", _phones),)),
     (lambda text: _has_digit(text) and _has_any(text, _ADDRESS_HINTS), (("address", _matches(*_ADDRESS)),)),
     (lambda text: _has_digit(text) and _POST_CODE_HINT.search(text) is not None, (("post code", _matches(*_POST_CODE)),)),

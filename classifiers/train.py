@@ -243,7 +243,7 @@ def _lean(probability: Floats, number: NDArray[np.int64], labels: int) -> Floats
     from sklearn.metrics import f1_score
 
     prior = np.log((np.bincount(number, minlength=labels) + 1) / (len(number) + labels))
-    candidates = [-share * prior for share in np.arange(0, 0.85, 0.1)]
+    candidates = [-share * prior for share in np.arange(0, 0.35, 0.1)]
     scores = [f1_score(number, (np.log(probability + 1e-9) + lean).argmax(axis=1), average="macro", zero_division=0) for lean in candidates]
     return np.asarray(candidates[int(np.argmax(scores))], np.float32)
 
