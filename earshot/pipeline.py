@@ -76,7 +76,7 @@ def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Work
     try:
         cursor = status.cursor
         while True:
-            page = _fetch(source, cursor, now=now)
+            page = _fetch(source, cursor, name=settings.name, now=now)
             new += _keep(store, settings, page, worker=worker, now=now)
             cursor, left = page.cursor, None if left is None else left - page.spent
             is_enough = not page.more or (left is not None and left <= 0)
@@ -93,15 +93,15 @@ def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Work
     return new
 
 
-def _fetch(source: Source, cursor: str | None, *, now: datetime) -> Page:
+def _fetch(source: Source, cursor: str | None, *, name: str, now: datetime) -> Page:
     """One page; a fault of ours in the source makes it wait like one of the network's."""
     try:
         return source.fetch(cursor, now=now)
     except SourceError:
         raise
     except Exception as err:
-        log.exception("source_crashed", source=source.network)
-        raise SourceConfused(f"{source.network}: our own fault while reading; see the log") from err
+        log.exception("source_crashed", source=name)
+        raise SourceConfused(f"{name}: our own fault while reading; see the log") from err
 
 
 def keep(
@@ -111,7 +111,11 @@ def keep(
     from listener.near_copies import copy_keys
 
     keys = copy_keys([mention.text for mention in mentions])
-    heard = [Heard(mention=mention, copy_keys=tuple(own)) for mention, own in zip(mentions, keys, strict=True)]
+    heard = [
+        # A declared repost is nobody's original, so nothing is looked for under its words.
+        Heard(mention=mention, copy_keys=() if mention.repost_of else tuple(own))
+        for mention, own in zip(mentions, keys, strict=True)
+    ]
     claim = None if worker is None else Claim(worker=worker.name, until=now + worker.lease)
     return store.mentions.keep_new(heard, source=source, now=now, poll=poll, claim=claim)
 

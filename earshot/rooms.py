@@ -276,7 +276,7 @@ def _brand(settings: Settings) -> Brand | None:
         return None
     from classifiers.brand import read_brand
 
-    return read_brand(settings.brand)
+    return read_brand(_text(settings, "brand"))
 
 
 def _text(settings: Settings, name: str) -> str:

@@ -125,7 +125,10 @@ class Mentions:
         return Kept(new=len(new), known=len(heard) - len(new), waiting=waiting if claim is not None else ())
 
     def _without_ours(self, connection: Connection, heard: Sequence[Heard]) -> list[Heard]:
-        """Drop our own replies polled back, and doubles within the batch; oldest first, so that ids follow time."""
+        """Drop our own replies polled back, and doubles within the batch; oldest first, so that ids follow time.
+
+        Networks count their ids up, which orders what was posted in the same second.
+        """
         unique = {(h.mention.network, h.mention.native_id): h for h in heard}
         if not unique:
             return []
@@ -134,7 +137,7 @@ class Mentions:
         )
         for network, native_id in ours:
             unique.pop((network, native_id), None)
-        return sorted(unique.values(), key=lambda h: h.mention.posted_at)
+        return sorted(unique.values(), key=lambda h: (h.mention.posted_at, len(h.mention.native_id), h.mention.native_id))
 
     def claim(self, limit: int, *, worker: str, now: datetime, lease: timedelta) -> list[Waiting]:
         """Take up to `limit` mentions that nobody understood yet, oldest first, with one statement.
@@ -338,5 +341,15 @@ def _write_mentions(connection: Connection, batch: Sequence[Routed], cases: Mapp
     copies = [item.id for item in batch if item.copy_of is not None]
     if copies:  # a copy never serves as an original: one hot text must not grow a list of candidates
         connection.execute(delete(_COPY_KEY).where(_COPY_KEY.c.mention_id.in_(copies)))
-    weights = {item.author_id: s.value for item in batch if item.author_id and (s := item.scored.score("influence")) and s.confidence > 0}
-    update_rows(connection, _AUTHOR, ("influence",), [(value, id_) for id_, value in sorted(weights.items())])
+    _write_influence(connection, batch)
+
+
+def _write_influence(connection: Connection, batch: Sequence[Routed]) -> None:
+    by_author = sorted((item for item in batch if item.author_id), key=_author_key)  # in the order in which they are kept: no deadlock
+    weights = {item.author_id: s.value for item in by_author if (s := item.scored.score("influence")) and s.confidence > 0}
+    update_rows(connection, _AUTHOR, ("influence",), [(value, id_) for id_, value in weights.items()])
+
+
+def _author_key(item: Routed) -> tuple[str, str]:
+    author = item.scored.mention.author
+    return ("", "") if author is None else (author.network, author.native_id)
