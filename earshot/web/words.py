@@ -50,13 +50,14 @@ QUESTIONS = {
     "sentiment": "Sentiment",
     "anger": "Anger",
     "intent": "Intent",
-    "asks": "Asks for an answer",
-    "needs": "Answering takes",
+    "asks": "Wants an answer",
+    "needs": "Help needed",
     "urgent": "Urgent",
     "risk": "Risk",
     "language": "Language",
     "personal_data": "Personal data",
     "topics": "Topics",
+    "products": "Products",
     "influence": "Influence",
 }
 
@@ -83,6 +84,8 @@ _STEPS = {
     Move.REOPEN: "opened it again",
     Move.UNDO: "took back a step",
 }
+#: moves whose reason only says them again
+_SAY_ENOUGH = frozenset({Move.UNDO, Move.DRAFT, Move.ACCEPT, Move.ASSIGN, Move.SENT, Move.JOIN, Move.APPROVE, Move.EXPIRE})
 _ACTORS = {
     "triage": "Triage",
     "assign": "The matcher",
@@ -109,6 +112,11 @@ ANSWERS = {
 
 def actor(logged: LoggedEvent) -> str:
     return logged.actor_name or _ACTORS.get(logged.event.actor, logged.event.actor)
+
+
+def why(logged: LoggedEvent) -> str:
+    """The reason of an event, where it says more than the step itself."""
+    return "" if logged.event.move in _SAY_ENOUGH else logged.event.reason
 
 
 def step(logged: LoggedEvent) -> str:

@@ -23,10 +23,7 @@ pytestmark = pytest.mark.browser
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 if CHROMIUM is None:
-    warnings.filterwarnings("default", message="NO CHROMIUM")
-    pytest.skip(
-        "NO CHROMIUM on this machine: nothing of the pages is tried in a browser (apt-get install chromium)", allow_module_level=True
-    )
+    pytest.skip("NO CHROMIUM: no page is tried in a browser (apt-get install chromium)", allow_module_level=True)
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
 

@@ -29,6 +29,7 @@ class QueuedCase:
     lang: str
     handle: str
     text: str
+    url: str
     posted_at: datetime
     assignee: int | None
 
@@ -101,7 +102,7 @@ def queue(
         QueuedCase(
             id=item.case.id, network=item.case.network, state=item.case.state, tier=item.case.tier, outcome=item.case.outcome,
             reason=item.case.reason, due_at=item.case.due_at, priority=item.case.priority, lang=item.case.lang,
-            handle=item.handle, text=item.text, posted_at=item.posted_at, assignee=item.case.assignee,
+            handle=item.handle, text=item.text, url=item.url, posted_at=item.posted_at, assignee=item.case.assignee,
         )
         for item in found.items
     ]  # fmt: skip

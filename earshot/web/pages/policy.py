@@ -28,15 +28,18 @@ def in_words(condition: str, thresholds: Mapping[str, float]) -> str:
     if found := _VALUE.fullmatch(condition):
         name, part, sign, bound = found.groups()
         number = f"{thresholds[bound[1:]]:g} ({bound[1:].replace('_', ' ')})" if bound.startswith("$") else bound
-        sure = "we are sure of it by" if part == "confidence" else "is"
-        subject = words.QUESTIONS.get(name, name).lower()
-        return f"{subject}: {sure} {_COMPARED[sign]} {number}" if part == "confidence" else f"{subject} is {_COMPARED[sign]} {number}"
+        if part == "confidence":
+            return f"sureness of {_subject(name)} is {_COMPARED[sign]} {number}"
+        return f"{_subject(name)} is {_COMPARED[sign]} {number}"
     if found := _LABEL.fullmatch(condition):
         name, how, labels = found.groups()
-        subject = words.QUESTIONS.get(name, name).lower()
         each = " or ".join(label.strip() for label in labels.split(","))
-        return f"{subject} is {'not ' if 'not' in how else ''}{each}"
+        return f"{_subject(name)} is {'not ' if 'not' in how else ''}{each}"
     return condition
+
+
+def _subject(name: str) -> str:
+    return {"asks": "wish for an answer", "urgent": "urgency"}.get(name) or words.QUESTIONS.get(name, name).lower()
 
 
 def length(time: timedelta | None) -> str:

@@ -24,8 +24,17 @@ function tell({ words, kind = "done", undo = "" }) {
 function takeBack(button) {
   const address = button.dataset.undo || button.form?.getAttribute("action");
   button.closest(".notice").remove();
-  window.htmx.ajax("POST", address, { swap: "none" });
+  post(address);
 }
+
+// The body asks, not the form: the list may be fetched anew, form and all, before the answer comes.
+const post = (address) => window.htmx.ajax("POST", address, { swap: "none" });
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[data-quick]")) return;
+  event.preventDefault();
+  post(event.target.getAttribute("action"));
+});
 
 document.addEventListener("notice", (event) => tell(event.detail));
 document.addEventListener("htmx:responseError", (event) => {
