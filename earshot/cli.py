@@ -117,9 +117,9 @@ def listen(
 
     settings, store = _open()
     store.release_claims(is_dead)
+    for source in settings.sources:
+        store.sources.wake(source.name)
     house = House(settings, store, Rooms.open(store, settings, now=utc_now()))
-    for name in settings.sources:
-        store.sources.wake(name.name)
     house.step()
     for status in store.sources.statuses():
         _say(f"{status.name}: {status.state.value}" + (f" ({status.reason})" if status.reason else ""))

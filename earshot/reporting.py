@@ -25,5 +25,5 @@ def influence_report(store: Store, *, limit: int, output: str) -> str:
 
     frame = influence_frame(store, limit=limit)
     if frame.empty:
-        return "no mentions yet: import a file or poll a network first\n"
+        return "no authors yet: import a file that names them, or poll a network\n"
     return to_csv(frame) if output == "csv" else to_text(frame) + "\n"
