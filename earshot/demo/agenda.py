@@ -5,10 +5,13 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 Action = Callable[[], None]
+
+#: people of the story are so much quicker once the visitor watches
+LIVE_HURRY = 20
 
 
 class Clock:
@@ -42,6 +45,10 @@ class Agenda:
 
     def note(self, at: datetime, action: Action) -> None:
         heapq.heappush(self._noted, (at, next(self._order), action))
+
+    def after(self, minutes: float, action: Action) -> None:
+        """In so many minutes of the story, in seconds once it is live."""
+        self.note(self.clock() + timedelta(minutes=minutes / (LIVE_HURRY if self.clock.is_live else 1)), action)
 
     @property
     def next_at(self) -> datetime | None:

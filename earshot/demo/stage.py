@@ -28,6 +28,9 @@ ACCOUNT = PLACE = "lumifern"
 PASSWORD = "fern and light"  # noqa: S105
 QUERIES = {"x": "lumifern OR 流萤蕨 OR 流螢蕨", "reddit": f"r/{PLACE}"}
 
+#: seconds of the story between two polls; each poll of Reddit reads the latest hundred again
+EVERY = {"x": 20 * 60.0, "reddit": 50 * 60.0}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
@@ -84,7 +87,17 @@ def _joined(handle: str) -> datetime:
 
 def _settings(servers: Mapping[str, str], database_url: str, port: int) -> Settings:
     sources = tuple(
-        SourceSettings(name=network, network=network, query=QUERIES[network], url=url, account=ACCOUNT, replies=True, every=4.0)
+        SourceSettings(
+            name=network,
+            network=network,
+            query=QUERIES[network],
+            url=url,
+            account=ACCOUNT,
+            replies=True,
+            every=EVERY[network],
+            monthly_reads=None,
+            allow_private=True,
+        )  # fmt: skip
         for network, url in servers.items()
     )
     return load_settings(
@@ -118,14 +131,13 @@ def _environment(secrets: Mapping[str, str]) -> Iterator[None]:
 
 
 def _furnish(store: Store, story: Story, now: datetime) -> dict[str, Account]:
-    """Accounts and articles. All accounts share a password, so it is hashed once."""
-    from earshot.web.sign_in import hash_password
+    """Accounts and articles."""
+    from argon2 import PasswordHasher
 
     if store.accounts.everyone():
-        raise ConfigurationError(
-            "the demo needs a database of its own: this one is in use already; name an empty one, or leave --database-url out"
-        )
-    hashed = hash_password(PASSWORD)
+        raise ConfigurationError("the demo needs an empty database, and this one is in use; name another, or leave --database-url out")
+    # One cheap hash for all: the password is printed anyway, and fifty people sign in within a minute.
+    hashed = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
     store.articles.put(story.articles, now=now)
     return {insider.email: _account(store, insider, hashed, now) for insider in story.insiders}
 

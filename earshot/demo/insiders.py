@@ -1,0 +1,221 @@
+"""The brand's own people: they sign in to the pages and work there, through the same addresses as everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from random import Random
+from typing import Any
+
+import httpx2
+
+from earshot.case import Move, PassReason, State, Tier
+from earshot.demo.agenda import Agenda
+from earshot.demo.audience import Audience
+from earshot.demo.stage import PASSWORD, Stage
+from earshot.demo.story import OUTAGE, Happening, Insider
+from earshot.errors import EarshotError
+from earshot.storage.accounts import Role
+from earshot.web.drafts import counted
+
+#: cases that one of the staff looks at in half an hour
+PACE = {State.REVIEW: 10, State.APPROVAL: 10, State.QUEUED: 3}
+_WATCHED = (State.REVIEW, State.APPROVAL, State.QUEUED, State.OFFERED)
+#: chance that a super-user looks at her desk in time when something is offered to her
+LOOKS = 0.7
+#: chance that a manager gives a draft back
+GIVES_BACK = 0.08
+#: of what comes in the last of the story, so much is left to the visitor
+LEFT, LEFT_OPEN = 0.6, 0.3
+
+_MOVED_MEANWHILE = (404, 409, 422)
+
+
+class Visitor:
+    """One person with her browser. She signs in when she first needs to, and stays signed in."""
+
+    def __init__(self, stage: Stage, insider: Insider, transport: httpx2.HTTPTransport) -> None:
+        self.insider = insider
+        self._http = httpx2.Client(base_url=stage.site, transport=transport, headers={"origin": stage.site}, timeout=60)
+        self._is_signed_in = False
+
+    @property
+    def first_name(self) -> str:
+        return self.insider.name.split()[0]
+
+    def read(self, path: str, **params: Any) -> Any:
+        self._sign_in()
+        response = self._http.get(path, params=params)
+        if response.status_code >= 400:
+            raise EarshotError(f"the demo's pages answered {response.status_code} to {path}")
+        return response.json()
+
+    def do(self, path: str, **form: str) -> bool:
+        """Send a form; False when the case moved meanwhile or the house would not have it."""
+        self._sign_in()
+        response = self._http.post(path, data=form, headers={"hx-request": "true"})
+        if response.status_code >= 400 and response.status_code not in _MOVED_MEANWHILE:
+            raise EarshotError(f"the demo's pages answered {response.status_code} to {path}")
+        return response.is_success
+
+    def _sign_in(self) -> None:
+        if not self._is_signed_in:
+            response = self._http.post("/sign-in", data={"email": self.insider.email, "password": PASSWORD})
+            if response.status_code != 303:
+                raise EarshotError(f"{self.insider.email} cannot sign in to the demo ({response.status_code})")
+            self._is_signed_in = True
+
+
+class Insiders:
+    """Everybody of the brand's, at work."""
+
+    def __init__(self, stage: Stage, audience: Audience, agenda: Agenda, rng: Random, *, leaves_from: datetime) -> None:
+        self.stage = stage
+        self.audience = audience
+        self.agenda = agenda
+        self.rng = rng
+        self._leaves_from = leaves_from
+        self._transport = httpx2.HTTPTransport(verify=False)  # noqa: S501 - plain HTTP on this machine
+        people = [Visitor(stage, insider, self._transport) for insider in stage.story.insiders]
+        self.managers = [p for p in people if p.insider.role is Role.MANAGER]
+        self.staff = {tier: [p for p in people if p.insider.tier is tier] for tier in (Tier.TIER_1, Tier.TIER_2)}
+        self.super_users = {stage.accounts[p.insider.email].id: p for p in people if p.insider.role is Role.SUPER_USER}
+        self._rung: set[tuple[int, str]] = set()
+        self._seen: set[tuple[int, State]] = set()  #: cases that somebody has in mind, or leaves
+        self._names = {(c.network, c.handle): c.name for c in stage.story.characters}
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def look(self) -> None:
+        """Everybody looks at what waits for them; what they do about it they do in the minutes that follow."""
+        waiting = self.managers[0].read("/api/queue", state=_WATCHED, limit=200)["cases"]
+        in_state = {state: [case for case in waiting if case["state"] == state] for state in _WATCHED}
+        self._plan(in_state[State.REVIEW], self._review, most=PACE[State.REVIEW] * len(self.managers))
+        self._plan(in_state[State.APPROVAL], self._approve, most=PACE[State.APPROVAL])
+        for tier, staff in self.staff.items():
+            queue = [case for case in in_state[State.QUEUED] if case["tier"] == tier]
+            self._plan(queue, self._take, most=PACE[State.QUEUED] * len(staff))
+        self._ring(case["id"] for case in in_state[State.OFFERED])
+
+    def _plan(self, cases: Iterable[Mapping[str, Any]], act: Any, *, most: int) -> None:
+        """Plan what comes first; at night little is done, and at the end of the story a part is left to the visitor."""
+        most = most if 7 <= self.agenda.clock().hour < 22 else most // 8 + 1
+        for case in cases:
+            mark = (case["id"], State(case["state"]))
+            if mark in self._seen or most <= 0:
+                continue
+            self._seen.add(mark)
+            if not self._is_left():
+                most -= 1
+                self.agenda.after(self.rng.uniform(1, 25), partial(self._act, act, case, mark))
+
+    def _act(self, act: Any, case: Mapping[str, Any], mark: tuple[int, State]) -> None:
+        self._seen.discard(mark)
+        act(case)
+
+    def _is_left(self, share: float = LEFT) -> bool:
+        return self.agenda.clock() >= self._leaves_from and self.rng.random() < share
+
+    # managers
+
+    def _review(self, case: Mapping[str, Any]) -> None:
+        manager = self._speaker(self.managers, case["lang"])
+        asked = self.audience.behind(case["url"])
+        tier = asked.labels.tier if asked else Tier(case["tier"])
+        if tier == case["tier"]:
+            manager.do(f"/cases/{case['id']}/agree")
+        else:
+            manager.do(f"/cases/{case['id']}/tier", tier=tier, note="")
+
+    def _approve(self, case: Mapping[str, Any]) -> None:
+        manager = self._speaker(self.managers, case["lang"])
+        if self.rng.random() < GIVES_BACK:
+            manager.do(f"/cases/{case['id']}/reject", note="Good advice. Say hello first, please, and use their name.")
+        else:
+            manager.do(f"/cases/{case['id']}/agree")
+
+    # staff
+
+    def _take(self, case: Mapping[str, Any]) -> None:
+        tier = Tier(case["tier"])
+        somebody = self._speaker(self.staff[tier], case["lang"])
+        asked = self.audience.behind(case["url"])
+        wanted = asked.labels.tier if asked else tier
+        if wanted is Tier.NONE:
+            somebody.do(f"/cases/{case['id']}/close", note="Nothing to answer here.")
+        elif wanted.rank > tier.rank:
+            somebody.do(f"/cases/{case['id']}/tier", tier=wanted, note="")
+        elif self._is_left(LEFT_OPEN):
+            somebody.do(f"/cases/{case['id']}/take")
+        else:
+            self._answer(somebody, case, asked)
+
+    def _answer(self, somebody: Visitor, case: Mapping[str, Any], asked: Happening | None) -> None:
+        lang = "zh" if case["lang"] == "zh" else "en"
+        words = self.rng.choice(self.stage.story.staff_answers[lang, self._occasion(asked)])
+        if asked is not None and asked.answer:
+            words = asked.answer
+        text = f"{words} – {somebody.first_name}"
+        somebody.do(f"/cases/{case['id']}/answer", text=self._greeting(case["network"], case["handle"], text, lang))
+
+    def _occasion(self, asked: Happening | None) -> str:
+        if asked is None:
+            return "complaint"
+        if asked.labels.risk == "safety":
+            return "safety"
+        if OUTAGE[0] <= asked.at <= OUTAGE[1] + timedelta(hours=12) and asked.labels.needs == "account":
+            return "outage"
+        return asked.labels.needs if asked.labels.needs in ("account", "specialist") else "complaint"
+
+    # super-users
+
+    def _ring(self, offered: Iterable[int]) -> None:
+        """Tell super-users that something is offered to them, as their phones would; some hear it too late."""
+        for case_id in offered:
+            last = self.managers[0].read(f"/api/cases/{case_id}")["events"][-1]
+            mark = (case_id, last["at"])
+            if last["move"] == Move.OFFER and mark not in self._rung:
+                self._rung.add(mark)
+                if self.rng.random() < LOOKS:
+                    asked = self.super_users[last["data"]["super_user"]]
+                    self.agenda.after(self.rng.uniform(1, 14), partial(self._look_at_desk, asked))
+
+    def _look_at_desk(self, super_user: Visitor) -> None:
+        for case in super_user.read("/api/desk"):
+            asked = self.audience.behind(case["url"])
+            if case["offer"] is not None:
+                self._consider(super_user, case, asked)
+            elif case["state"] == State.ASSIGNED and (case["id"], State.ASSIGNED) not in self._seen:
+                self._help(super_user, case, asked, politely=True)
+
+    def _consider(self, super_user: Visitor, case: Mapping[str, Any], asked: Happening | None) -> None:
+        if asked is None or asked.answer is None:
+            reason = asked.labels.pass_reason if asked else PassReason.NOT_MY_TOPIC
+            super_user.do(f"/desk/cases/{case['id']}/pass", reason=reason)
+        elif super_user.do(f"/desk/offers/{case['offer']}/accept"):
+            self._help(super_user, case, asked, politely=asked.key.startswith("n"))
+
+    def _help(self, super_user: Visitor, case: Mapping[str, Any], asked: Happening | None, *, politely: bool) -> None:
+        """Answer in a while; a case that she cannot answer any more she passes on."""
+        if asked is None or asked.answer is None:
+            super_user.do(f"/desk/cases/{case['id']}/pass", reason=PassReason.TOO_TECHNICAL)
+            return
+        text = self._greeting(case["network"], asked.author, asked.answer, asked.lang) if politely else asked.answer
+        mark = (case["id"], State.ASSIGNED)
+        self._seen.add(mark)
+        self.agenda.after(self.rng.uniform(4, 25), partial(self._act, partial(self._send, super_user, text=text), case, mark))
+
+    def _send(self, super_user: Visitor, case: Mapping[str, Any], *, text: str) -> None:
+        super_user.do(f"/desk/cases/{case['id']}/answer", text=text)
+
+    # all
+
+    def _speaker(self, people: Sequence[Visitor], lang: str) -> Visitor:
+        return self.rng.choice([p for p in people if lang in p.insider.languages] or list(people))
+
+    def _greeting(self, network: str, handle: str, text: str, lang: str) -> str:
+        name = self._names.get((network, handle), handle)
+        greeted = f"{name}您好,{text}" if lang == "zh" else f"Hi {name.split()[0]}! {text}"
+        return greeted if network != "x" or counted(greeted, network) <= 280 else text
