@@ -50,6 +50,7 @@ class QueueItem:
     influence: float | None
     followers: int | None
     text: str
+    url: str  #: where it stands
     posted_at: datetime
     anger: str
     intent: str
@@ -490,6 +491,7 @@ def _queue_rows(wanted: Sequence[ColumnElement[bool]]) -> Any:
             _AUTHOR.c.influence,
             _AUTHOR.c.followers,
             func.substr(_MENTION.c.text, 1, 600).label("text"),
+            _MENTION.c.url,
             _MENTION.c.posted_at,
             _ACCOUNT.c.name.label("assignee_name"),
             func.count().over().label("total"),
@@ -514,6 +516,7 @@ def _queue_item(row: RowMapping) -> QueueItem:
         influence=row["influence"],
         followers=row["followers"],
         text=row["text"],
+        url=row["url"],
         posted_at=row["posted_at"],
         anger=row["anger"],
         intent=row["intent"],
