@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from classifiers import evaluate
 from classifiers.model import load
 from classifiers.train import install, main
 from classifiers.training_data import LESSONS, Shelf, lessons, posts, same_text
@@ -126,3 +127,16 @@ def test_the_same_data_give_the_same_weights_and_worse_ones_are_refused(data: Pa
     with pytest.raises(ModelError, match="not installed, as the weights in"):
         install(one, b"worse", json.loads((other / "heads.json").read_text(encoding="utf-8")))
     assert (one / "heads.safetensors").read_bytes() == before
+
+
+def test_evaluation_prints_figures_of_held_out_and_cross_validated_posts(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main([str(data)]) == 0
+    printed = capsys.readouterr().out
+    assert "dev, learnt from train: 40 posts" in printed
+    assert "train + dev, cross-validated: 80 posts" in printed
+    assert "share of all posts, and of the angry ones" in printed
+
+
+def test_evaluation_without_data_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main([str(tmp_path)]) == 1
+    assert "triage_posts" in capsys.readouterr().err
