@@ -125,7 +125,9 @@ def case(visit: Visiting, case_id: CaseId) -> WholeCase:
         )
         for post in page.posts
     ]
-    events = [Step(at=e.event.at, actor=e.event.actor, move=e.event.move.value, reason=e.event.reason, data=e.event.data) for e in page.events]
+    events = [
+        Step(at=e.event.at, actor=e.event.actor, move=e.event.move.value, reason=e.event.reason, data=e.event.data) for e in page.events
+    ]
     return WholeCase(
         id=found.id, state=found.state, tier=found.tier, outcome=found.outcome, reason=found.reason, rule=found.rule,
         policy=found.policy, due_at=found.due_at, assignee=found.assignee, posts=posts, events=events,
