@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.brand import Brand
+from classifiers.cues import cues
 from classifiers.features import Tokens, tokenise
 from classifiers.language import Languages, tell
 from classifiers.model import Model
@@ -43,7 +44,12 @@ class Batch:
     @cached_property
     def probabilities(self) -> dict[str, NDArray[np.float32]]:
         """(mentions, labels) for each head of the model."""
-        return self.model.probabilities(self.tokens)
+        return self.model.probabilities(self.tokens, self.cues)
+
+    @cached_property
+    def cues(self) -> NDArray[np.float32]:
+        """(mentions, cues), see `classifiers.cues`."""
+        return cues(self.tokens)
 
     @cached_property
     def languages(self) -> Languages:

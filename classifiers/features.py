@@ -42,6 +42,7 @@ Bools = NDArray[np.bool_]
 _STEP = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2**64
 _STEP_BACK = pow(_STEP, -1, 1 << 64)
 _SPREAD = np.uint64(0xD6E8FEB86659FD93)
+_SIEVE_SHIFT = np.uint64(48)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,8 @@ class Phrases:
         if np.any(last < first):
             raise ValueError(f"a phrase without a word in it: {phrases[int(np.argmax(last < first))]!r}")
         hashes = tokens.hashes(tokens.start[first], tokens.end[last])
+        self._sieve = np.zeros(1 << 16, bool)  # lets through what might be listed, so that few spans are looked up
+        self._sieve[(hashes * _SPREAD >> _SIEVE_SHIFT).astype(np.intp)] = True
         self._by_length: dict[int, tuple[Hashes, Ints]] = {}
         for length in np.unique(last - first + 1).tolist():
             chosen = np.flatnonzero(last - first + 1 == length)
@@ -160,9 +163,10 @@ class Phrases:
                 continue
             stop = len(tokens.start) - length + 1
             span = tokens.hashes(tokens.start[:stop], tokens.end[length - 1 :])
-            place = np.minimum(np.searchsorted(hashes, span), len(hashes) - 1)
-            hit = (hashes[place] == span) & (tokens.text_of[:stop] == tokens.text_of[length - 1 :])
-            texts.append(tokens.text_of[:stop][hit])
+            likely = np.flatnonzero(self._sieve[(span * _SPREAD >> _SIEVE_SHIFT).astype(np.intp)])
+            place = np.minimum(np.searchsorted(hashes, span[likely]), len(hashes) - 1)
+            hit = (hashes[place] == span[likely]) & (tokens.text_of[likely] == tokens.text_of[likely + length - 1])
+            texts.append(tokens.text_of[likely[hit]])
             phrases.append(numbers[place[hit]])
         return np.concatenate(texts), np.concatenate(phrases)
 

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.cues import cues
 from classifiers.cues import names as cue_names
 from classifiers.features import BUCKETS, Rows, Tokens, fingerprint, hashed
 from earshot.errors import ModelError
@@ -56,19 +55,19 @@ class Model:
     signal_bias: Floats  #: (signals,); the signals are the first columns
     heads: Mapping[str, Head]
 
-    def probabilities(self, tokens: Tokens) -> dict[str, Floats]:
+    def probabilities(self, tokens: Tokens, cues: Floats) -> dict[str, Floats]:
         """(texts, labels) for each head; rows sum to one."""
-        columns, dense = self.columns(tokens)
+        columns, dense = self.columns(tokens, cues)
         return {
             name: softmax((columns[:, h.first : h.last] + dense @ h.mix + h.bias) @ h.calibration + h.shift)
             for name, h in self.heads.items()
         }
 
-    def columns(self, tokens: Tokens) -> tuple[Floats, Floats]:
+    def columns(self, tokens: Tokens, cues: Floats) -> tuple[Floats, Floats]:
         """(texts, columns) of the table, and (texts, cues + signals) as the heads mix them."""
         sums = _product(hashed(tokens), self.table)
         columns = np.asarray(sums[:, :-1] / np.sqrt(np.maximum(sums[:, -1:], 1e-9)), np.float32)
-        return columns, np.hstack([cues(tokens), np.tanh((columns[:, : len(self.signal_bias)] + self.signal_bias) / SOFT)])
+        return columns, np.hstack([cues, np.tanh((columns[:, : len(self.signal_bias)] + self.signal_bias) / SOFT)])
 
 
 def load(path: Path = SHIPPED) -> Model:

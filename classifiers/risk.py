@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from classifiers.batch import Batch, rounded
-from classifiers.risk_words import KINDS, named_kinds
+from classifiers.risk_words import KINDS
 from earshot.mention import Score
 
 _SHOWN = 0.6  #: a post that shows personal data is a matter of privacy at least so probably
@@ -18,7 +18,7 @@ def risk(batch: Batch) -> list[Score]:
     """
     labels = batch.model.heads["risk"].labels
     probability = np.array(batch.probabilities["risk"], np.float64)
-    named = named_kinds(batch.tokens)
+    named = batch.cues[:, -len(KINDS) :].astype(np.float64)  # what `risk_words` found
     named[:, KINDS.index("privacy")] = np.maximum(
         named[:, KINDS.index("privacy")], _SHOWN * np.array([bool(found) for found in batch.shown])
     )
