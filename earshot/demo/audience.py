@@ -40,7 +40,7 @@ class Audience:
         self.stage = stage
         self.agenda = agenda
         self.rng = rng
-        self._http = httpx2.Client(verify=False, timeout=30)  # noqa: S501 - plain HTTP on this machine
+        self._http = httpx2.Client(verify=False, timeout=30)  # plain HTTP on this machine
         self._ids: dict[str, str] = {}
         self._posted: dict[tuple[str, str], Happening] = {}
         self._by_url: dict[str, Happening] = {}
@@ -75,7 +75,7 @@ class Audience:
     def _say(self, asked: Happening, verdict: str, reply: OurReply) -> None:
         native_id = (self._say_on_x if reply.network == "x" else self._say_on_reddit)(asked, verdict, reply.native_id)
         # Whoever comes back without success has tried what customers know.
-        labels = Labels(intent="problem", needs="specialist", anger=asked.labels.anger)
+        labels = Labels() if asked.helped else Labels(intent="problem", needs="specialist", anger=asked.labels.anger)
         self._note(native_id, replace(asked, text=verdict, answer=None, verdict=None, labels=labels))
 
     def _note(self, native_id: str, happening: Happening) -> None:

@@ -76,7 +76,7 @@ class Insiders:
         self.agenda = agenda
         self.rng = rng
         self._leaves_from = leaves_from
-        self._transport = httpx2.HTTPTransport(verify=False)  # noqa: S501 - plain HTTP on this machine
+        self._transport = httpx2.HTTPTransport(verify=False)  # plain HTTP on this machine
         people = [Visitor(stage, insider, self._transport) for insider in stage.story.insiders]
         self.managers = [p for p in people if p.insider.role is Role.MANAGER]
         self.staff = {tier: [p for p in people if p.insider.tier is tier] for tier in (Tier.TIER_1, Tier.TIER_2)}
@@ -136,6 +136,14 @@ class Insiders:
         else:
             manager.do(f"/cases/{case['id']}/agree")
 
+    def read_thanks(self) -> None:
+        """A manager reads what came of our answers; what the house could not tell for sure she marks as solved."""
+        manager = self.managers[0]
+        for case in manager.read("/api/queue", state=State.ANSWERED, limit=200)["cases"]:
+            last = self.audience.behind(case["url"])
+            if last is not None and self._says_thanks(last):
+                manager.do(f"/cases/{case['id']}/solve")
+
     # staff
 
     def _take(self, case: Mapping[str, Any]) -> None:
@@ -143,7 +151,9 @@ class Insiders:
         somebody = self._speaker(self.staff[tier], case["lang"])
         asked = self.audience.behind(case["url"])
         wanted = asked.labels.tier if asked else tier
-        if wanted is Tier.NONE:
+        if asked is not None and self._says_thanks(asked):
+            somebody.do(f"/cases/{case['id']}/solve")
+        elif wanted is Tier.NONE:
             somebody.do(f"/cases/{case['id']}/close", note="Nothing to answer here.")
         elif wanted.rank > tier.rank:
             somebody.do(f"/cases/{case['id']}/tier", tier=wanted, note="")
@@ -211,6 +221,10 @@ class Insiders:
         super_user.do(f"/desk/cases/{case['id']}/answer", text=text)
 
     # all
+
+    def _says_thanks(self, happening: Happening) -> bool:
+        """It is a verdict, and a good one."""
+        return happening.helped and happening.verdict is None
 
     def _speaker(self, people: Sequence[Visitor], lang: str) -> Visitor:
         return self.rng.choice([p for p in people if lang in p.insider.languages] or list(people))

@@ -18,6 +18,7 @@ from earshot.demo.story import DAYS, ENDS, Happening
 #: story time between two rounds of the house: the longer one where less than `BUSY` posts came since the last
 ROUND, LONG_ROUND, BUSY = timedelta(minutes=30), timedelta(minutes=60), 5
 LIVE_ROUND = timedelta(seconds=8)
+READS_THANKS = timedelta(hours=6)
 #: so much of the last day is kept for the visitor's eyes, and comes every so many seconds
 HELD_BACK = 60
 LIVE_GAP = (5.0, 10.0)
@@ -46,6 +47,7 @@ class Performance:
         for happening in self.played:
             self.agenda.note(began + happening.at, partial(self._post, happening))
         self.agenda.note(began + ROUND, self._round)
+        self.agenda.note(began + READS_THANKS, self._read_thanks)
 
     def close(self) -> None:
         self.audience.close()
@@ -86,13 +88,17 @@ class Performance:
         is_busy, self._came = self._came >= BUSY, 0
         self.agenda.note(now + (LIVE_ROUND if is_live else ROUND if is_busy else LONG_ROUND), self._round)
 
+    def _read_thanks(self) -> None:
+        self.insiders.read_thanks()
+        self.agenda.after(READS_THANKS / timedelta(minutes=1), self._read_thanks)
+
     def _work(self) -> None:
         self.audience.listen()
         self.insiders.look()
 
 
 def _parted(happenings: Sequence[Happening], upto: timedelta) -> tuple[Sequence[Happening], Sequence[Happening]]:
-    """What is played at once, and what is kept: all that comes after `upto`, and at least so much of the end where `upto` is not the end."""
+    """What is played at once, and what is kept: all that comes after `upto`, and at least `HELD_BACK`; nothing where `upto` is the end."""
     if upto >= ENDS:
         return happenings, ()
     first_kept = min(sum(h.at <= upto for h in happenings), max(len(happenings) - HELD_BACK, 0))

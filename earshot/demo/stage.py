@@ -86,19 +86,10 @@ def _joined(handle: str) -> datetime:
 
 
 def _settings(servers: Mapping[str, str], database_url: str, port: int) -> Settings:
+    always = {"account": ACCOUNT, "replies": True, "monthly_reads": None, "allow_private": True}
     sources = tuple(
-        SourceSettings(
-            name=network,
-            network=network,
-            query=QUERIES[network],
-            url=url,
-            account=ACCOUNT,
-            replies=True,
-            every=EVERY[network],
-            monthly_reads=None,
-            allow_private=True,
-        )  # fmt: skip
-        for network, url in servers.items()
+        SourceSettings.model_validate(always | {"name": name, "network": name, "query": QUERIES[name], "url": url, "every": EVERY[name]})
+        for name, url in servers.items()
     )
     return load_settings(
         database_url=database_url,

@@ -81,6 +81,7 @@ class Happening:
     labels: Labels = Labels()
     answer: str | None = None  #: what a helpful customer would write, where one could
     verdict: str | None = None  #: what the author posts after that answer
+    helped: bool = False  #: the verdict is a good one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +168,7 @@ def _happening(line: Mapping[str, Any]) -> Happening:
         labels=Labels(intent=line["intent"], needs=line["needs"], anger=line["anger"], risk=line["risk"]),
         answer=line.get("answer"),
         verdict=line.get("verdict"),
+        helped=line.get("verdict_solved", False),
     )
 
 
