@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +17,7 @@ from earshot.rooms import Rooms
 from earshot.scheduler import is_dead, utc_now, worker_for
 from earshot.settings import Settings
 from earshot.storage import Store
-from listener.archive import BadRow, read_archive
+from listener.archive import BadRow, Row, read_archive
 
 #: bad lines that are spelled out; the others are counted
 SHOWN = 20
@@ -65,7 +64,7 @@ def import_archive(
     rooms = Rooms.open(store, settings, now=now) if route else None
     with _progress(file, show=show) as progress:
         rows = read_archive(file, now=now, columns=columns, network=network, encoding=encoding, on_progress=progress)
-        while batch := list(islice(rows, settings.batch)):
+        for batch in _batches(rows, settings.batch):
             for row in batch:
                 if isinstance(row, BadRow):
                     report.note(row)
@@ -78,6 +77,21 @@ def import_archive(
     if rooms is not None:
         report.routed += _rest(store, rooms, worker, now)
     return report
+
+
+def _batches(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+    """Rows by the batch. Where the file cannot be read on, what came before is still given."""
+    batch: list[Row] = []
+    try:
+        for row in rows:
+            batch.append(row)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except BadInput:
+        yield batch
+        raise
+    yield batch
 
 
 def _rest(store: Store, rooms: Rooms, worker: Worker, now: datetime) -> int:
