@@ -63,6 +63,7 @@ class MentionRow(SQLModel, table=True):
         Index("mention_posted", "posted_at"),
         Index("mention_case", "case_id"),
         Index("mention_thread", "network", "thread_id"),
+        Index("mention_copies", "copy_of", sqlite_where=text("copy_of IS NOT NULL"), postgresql_where=text("copy_of IS NOT NULL")),
         Index("mention_author", "author_id"),
     )
     id: int | None = _id()

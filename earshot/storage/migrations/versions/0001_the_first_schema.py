@@ -146,6 +146,13 @@ def upgrade() -> None:
     with op.batch_alter_table("mention", schema=None) as batch_op:
         batch_op.create_index("mention_author", ["author_id"], unique=False)
         batch_op.create_index("mention_case", ["case_id"], unique=False)
+        batch_op.create_index(
+            "mention_copies",
+            ["copy_of"],
+            unique=False,
+            sqlite_where=sa.text("copy_of IS NOT NULL"),
+            postgresql_where=sa.text("copy_of IS NOT NULL"),
+        )
         batch_op.create_index("mention_posted", ["posted_at"], unique=False)
         batch_op.create_index("mention_thread", ["network", "thread_id"], unique=False)
         batch_op.create_index(
@@ -415,6 +422,7 @@ def upgrade() -> None:
         batch_op.create_index("reply_state", ["state", "not_before"], unique=False)
 
 
+
 def downgrade() -> None:
     with op.batch_alter_table("reply", schema=None) as batch_op:
         batch_op.drop_index("reply_state")
@@ -462,6 +470,7 @@ def downgrade() -> None:
         batch_op.drop_index("mention_waiting", sqlite_where=sa.text("stage = 0"), postgresql_where=sa.text("stage = 0"))
         batch_op.drop_index("mention_thread")
         batch_op.drop_index("mention_posted")
+        batch_op.drop_index("mention_copies", sqlite_where=sa.text("copy_of IS NOT NULL"), postgresql_where=sa.text("copy_of IS NOT NULL"))
         batch_op.drop_index("mention_case")
         batch_op.drop_index("mention_author")
 
