@@ -23,4 +23,5 @@ def configure(settings: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    # A round that takes longer than its interval is no news: the next look comes.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)

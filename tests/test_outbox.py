@@ -127,6 +127,7 @@ def test_a_reply_is_posted_and_its_address_kept(office: Office) -> None:
 
 @pytest.mark.parametrize("fault", [loses_the_answer, hangs_after, fails_after, garbles])
 def test_a_reply_that_was_taken_while_its_answer_was_lost_is_posted_once(office: Office, fault: Callable[[], object]) -> None:
+    """It went out twice elsewhere: Postiz #1813."""
     case_id = office.answer()
     office.network.faults.on(office.network.writes, fault(), method="POST")  # type: ignore[arg-type]
     office.send()

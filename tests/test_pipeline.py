@@ -156,7 +156,7 @@ def test_a_question_is_heard_offered_answered_and_solved(town: Town) -> None:
 
 
 def test_our_own_reply_polled_back_is_no_mention(town: Town) -> None:
-    """The author and the search leave it out; and if neither did, its id would."""
+    """The author and the search leave it out; and if neither did, its id would. Elsewhere it opened cases: Zammad #406, Chatwoot #7078."""
     asked = town.network.post(EASY)
     town.listen()
     sam = staff(town.store)
@@ -173,6 +173,7 @@ def test_our_own_reply_polled_back_is_no_mention(town: Town) -> None:
 
 
 def test_the_same_post_heard_fifty_times_at_once_is_one_case(store: Store) -> None:
+    """Elsewhere it was several: Chatwoot #13359, #6046."""
     mention = Mention(network="x", native_id="1", author=None, text=EASY, url="", posted_at=NOW)
     rooms = Rooms.open(store, Settings(brand=BRAND), now=NOW)
 
@@ -427,7 +428,8 @@ def test_two_workers_hand_over_at_once_within_everybodys_capacity(town: Town) ->
     town.assert_every_log_replays()
 
 
-def test_racing_super_users_get_one_owner(town: Town) -> None:
+def test_people_who_race_for_a_case_leave_it_with_one_owner(town: Town) -> None:
+    """Elsewhere both had it: Chatwoot #15275, #11034."""
     uma = super_user(town.store)
     town.network.post(EASY)
     town.listen()
