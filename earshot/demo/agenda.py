@@ -50,6 +50,13 @@ class Agenda:
         """In so many minutes of the story, in seconds once it is live."""
         self.note(self.clock() + timedelta(minutes=minutes / (LIVE_HURRY if self.clock.is_live else 1)), action)
 
+    def go_live(self) -> None:
+        """From now on it is everybody's time; what people have in mind already comes the sooner for it."""
+        self.clock.go_live()
+        now = self.clock()
+        self._noted = [(now + (at - now) / LIVE_HURRY, number, action) for at, number, action in self._noted]
+        heapq.heapify(self._noted)
+
     @property
     def next_at(self) -> datetime | None:
         return self._noted[0][0] if self._noted else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
@@ -19,7 +18,7 @@ from earshot.demo.story import DAYS, ENDS, Happening
 ROUND, LONG_ROUND, BUSY = timedelta(minutes=30), timedelta(minutes=60), 5
 LIVE_ROUND = timedelta(seconds=8)
 READS_THANKS = timedelta(hours=6)
-#: so much of the last day is kept for the visitor's eyes, and comes every so many seconds
+#: so many posts of the last day are kept for the visitor's eyes, and come every so many seconds
 HELD_BACK = 60
 LIVE_GAP = (5.0, 10.0)
 #: from so long before the story is live most of the work is left to the visitor
@@ -32,9 +31,15 @@ def beginning(now: datetime) -> datetime:
 
 
 class Performance:
-    """One playing of the story on a stage. `upto`: the moment of the story from which it is live."""
+    """One playing of the story on a stage.
 
-    def __init__(self, stage: Stage, *, began: datetime, upto: timedelta, seed: int) -> None:
+    `upto`: the moment of the story from which it is live; `held`: how many posts are kept for then at least; `left`: how long before that
+    the brand's own people begin to leave work to the visitor.
+    """
+
+    def __init__(
+        self, stage: Stage, *, began: datetime, upto: timedelta, seed: int, held: int = HELD_BACK, left: timedelta = LEFT_TO_VISITOR
+    ) -> None:
         self.stage = stage
         self.began = began
         rng = Random(seed)
@@ -42,8 +47,8 @@ class Performance:
         self._came = 0
         self.agenda = Agenda(stage.clock)
         self.audience = Audience(stage, self.agenda, rng)
-        self.insiders = Insiders(stage, self.audience, self.agenda, rng, leaves_from=began + upto - LEFT_TO_VISITOR)
-        self.upto, self.played, self.kept = upto, *_parted(stage.story.happenings, upto)
+        self.insiders = Insiders(stage, self.audience, self.agenda, rng, leaves_from=began + upto - left)
+        self.upto, self.played, self.kept = upto, *_parted(stage.story.happenings, upto, held)
         for happening in self.played:
             self.agenda.note(began + happening.at, partial(self._post, happening))
         self.agenda.note(began + ROUND, self._round)
@@ -60,14 +65,17 @@ class Performance:
             at = min(at + timedelta(hours=1), self.upto)
             self.agenda.play(self.began + at)
             told(at)
+        self._wake_sources()
+        self.stage.house.step()
         self._work()
 
-    def go_on(self, stop: threading.Event) -> None:
+    def go_on(self, stop: threading.Event, *, gap: tuple[float, float] = LIVE_GAP) -> None:
         """Play what was kept, in real time, and whatever people do about it, until `stop`. The house works by itself meanwhile."""
-        self.stage.clock.go_live()
+        self.agenda.go_live()
         at = self.stage.clock()
+        self.agenda.note(at, self._live_round)
         for happening in self.kept:
-            at += timedelta(seconds=self._rng.uniform(*LIVE_GAP))
+            at += timedelta(seconds=self._rng.uniform(*gap))
             self.agenda.note(at, partial(self._post, happening))
         with self.stage.house:
             self.agenda.follow(stop)
@@ -77,16 +85,22 @@ class Performance:
         self._came += 1
 
     def _round(self) -> None:
-        is_live = self.stage.clock.is_live
-        if is_live:
-            for source in self.stage.settings.sources:  # networks on this machine may be asked as often as we like
-                self.stage.store.sources.wake(source.name)
-        else:
-            self.stage.house.step()
+        if self.stage.clock.is_live:
+            return
+        self.stage.house.step()
         self._work()
-        now = self.stage.clock()
         is_busy, self._came = self._came >= BUSY, 0
-        self.agenda.note(now + (LIVE_ROUND if is_live else ROUND if is_busy else LONG_ROUND), self._round)
+        self.agenda.note(self.stage.clock() + (ROUND if is_busy else LONG_ROUND), self._round)
+
+    def _live_round(self) -> None:
+        self._wake_sources()
+        self._work()
+        self.agenda.note(self.stage.clock() + LIVE_ROUND, self._live_round)
+
+    def _wake_sources(self) -> None:
+        """Networks on this machine may be asked as often as we like."""
+        for source in self.stage.settings.sources:
+            self.stage.store.sources.wake(source.name)
 
     def _read_thanks(self) -> None:
         self.insiders.read_thanks()
@@ -97,14 +111,9 @@ class Performance:
         self.insiders.look()
 
 
-def _parted(happenings: Sequence[Happening], upto: timedelta) -> tuple[Sequence[Happening], Sequence[Happening]]:
-    """What is played at once, and what is kept: all that comes after `upto`, and at least `HELD_BACK`; nothing where `upto` is the end."""
+def _parted(happenings: Sequence[Happening], upto: timedelta, held: int) -> tuple[Sequence[Happening], Sequence[Happening]]:
+    """What is played at once, and what is kept: all that comes after `upto`, and at least `held`; nothing where `upto` is the end."""
     if upto >= ENDS:
         return happenings, ()
-    first_kept = min(sum(h.at <= upto for h in happenings), max(len(happenings) - HELD_BACK, 0))
+    first_kept = min(sum(h.at <= upto for h in happenings), max(len(happenings) - held, 0))
     return happenings[:first_kept], happenings[first_kept:]
-
-
-def perform(stage: Stage, *, began: datetime, upto: timedelta, seed: int) -> closing[Performance]:
-    """A performance, to be used in a `with` block."""
-    return closing(Performance(stage, began=began, upto=upto, seed=seed))

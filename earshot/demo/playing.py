@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import structlog
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from earshot.demo.agenda import Clock
-from earshot.demo.performance import Performance, beginning, perform
+from earshot.demo.performance import Performance, beginning
 from earshot.demo.result import Result, result_of
 from earshot.demo.stage import PASSWORD, Stage, set_stage
 from earshot.demo.story import ENDS, read_story
@@ -56,7 +56,7 @@ def play(*, port: int | None = None, check: bool = False, database_url: str | No
     with (
         _interruptible(),
         set_stage(read_story(seed=seed), clock, port=port, database_url=database_url, seed=seed) as stage,
-        perform(stage, began=began, upto=upto, seed=seed) as performance,
+        closing(Performance(stage, began=began, upto=upto, seed=seed)) as performance,
     ):
         if check:
             _check(console, performance)
