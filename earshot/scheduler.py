@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -24,6 +25,9 @@ from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
 from earshot.storage.sources import SourceState
 from listener.source import Source
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.background import BackgroundScheduler
 
 log = structlog.get_logger()
 
@@ -91,7 +95,7 @@ class House:
                 log.error("source_not_opened", source=settings.name, reason=str(err))
         return opened
 
-    def _schedule(self):  # type: ignore[no-untyped-def]
+    def _schedule(self) -> BackgroundScheduler:
         from apscheduler.executors.pool import ThreadPoolExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
 
