@@ -28,6 +28,7 @@ import orjson
 from earshot import pipeline
 from earshot.pipeline import Worker
 from earshot.rooms import Rooms
+from earshot.scheduler import ease_collector
 from earshot.settings import load_settings
 from earshot.storage import Store
 from listener.archive import read_archive
@@ -129,6 +130,7 @@ def run_part(url: str, file: str) -> dict[str, Any]:
     store, settings = Store(url, busy_seconds=60), load_settings()
     rooms = Rooms.open(store, settings, now=NOW)
     rooms.score([next(read_archive(file, now=NOW))])
+    ease_collector()
     stages = Stages()
     stages.watch(store.mentions, {"keep_new": "keep", "claim": "claim", "originals": "find copies", "write_routed": "write"})
     stages.watch(rooms, {"score": "understand and weigh", "triage": "decide", "prioritise": "decide"})

@@ -14,7 +14,7 @@ from earshot.errors import BadInput
 from earshot.mention import Mention
 from earshot.pipeline import Worker
 from earshot.rooms import Rooms
-from earshot.scheduler import is_dead, utc_now, worker_for
+from earshot.scheduler import ease_collector, is_dead, utc_now, worker_for
 from earshot.settings import Settings
 from earshot.storage import Store
 from listener.archive import BadRow, Row, read_archive
@@ -61,6 +61,7 @@ def import_archive(
     """Keep every good row, then understand and route what waits. A second import adds nothing; a stopped one is taken up again."""
     report, now, worker = Report(), utc_now(), worker_for(settings)
     store.release_claims(is_dead)
+    ease_collector()
     rooms = Rooms.open(store, settings, now=now) if route else None
     with _progress(file, show=show) as progress:
         rows = read_archive(file, now=now, columns=columns, network=network, encoding=encoding, on_progress=progress)

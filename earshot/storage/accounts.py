@@ -220,10 +220,16 @@ class Accounts:
         ]
 
     def membership(self, account_id: int) -> Membership | None:
+        """What a super-user chose and earned, in one statement; None for everybody else."""
+        statement = (
+            select(*_membership_columns(), _SKILL.c.topic, _SKILL.c.answered, _SKILL.c.accepted)
+            .outerjoin(_SKILL, _SKILL.c.account_id == _SUPER_USER.c.account_id)
+            .where(_SUPER_USER.c.account_id == account_id)
+        )
         with self._db.reading() as connection:
-            row = connection.execute(select(*_membership_columns()).where(_SUPER_USER.c.account_id == account_id)).mappings().first()
-            skills = connection.execute(select(_SKILL).where(_SKILL.c.account_id == account_id)).all()
-        return None if row is None else _membership_of(row, {topic: (answered, accepted) for _, topic, answered, accepted in skills})
+            rows = connection.execute(statement).mappings().all()
+        skills = {row["topic"]: (row["answered"], row["accepted"]) for row in rows if row["topic"] is not None}
+        return _membership_of(rows[0], skills) if rows else None
 
     def set_paused(self, account_id: int, *, paused: bool) -> None:
         """A super-user steps back for a while, or comes back: no new offers meanwhile."""

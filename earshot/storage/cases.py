@@ -55,6 +55,7 @@ class QueueItem:
     anger: str
     intent: str
     mentions: int
+    copies: int  #: near copies of its first mention, other people's reposts too
     parts: tuple[tuple[str, float, str], ...]  #: what the priority is made of: (name, amount, words)
     assignee_name: str | None
 
@@ -204,6 +205,15 @@ class Cases:
         with self._db.reading() as connection:
             row = connection.execute(_one_case(case_id)).mappings().first()
             return None if row is None else _page(row, _thread(connection, row))
+
+    def conversation(self, case_id: int) -> CasePage | None:
+        """The case, its thread and its answers, in three statements: what a super-user sees of it."""
+        with self._db.reading() as connection:
+            row = connection.execute(_one_case(case_id)).mappings().first()
+            if row is None:
+                return None
+            page = _page(row, _thread(connection, row))
+            return replace(page, answers=tuple(_written(a) for a in connection.execute(_answers(case_id)).mappings()))
 
     def get(self, case_id: int) -> Case:
         """The case alone. Raises `BadInput` when there is none."""
@@ -494,6 +504,7 @@ def _queue_rows(wanted: Sequence[ColumnElement[bool]]) -> Any:
             _MENTION.c.url,
             _MENTION.c.posted_at,
             _ACCOUNT.c.name.label("assignee_name"),
+            _copies_of(_CASE.c.mention_id),
             func.count().over().label("total"),
         )
         .join(_MENTION, _MENTION.c.id == _CASE.c.reply_to)
@@ -502,6 +513,11 @@ def _queue_rows(wanted: Sequence[ColumnElement[bool]]) -> Any:
         .where(*wanted)
         .order_by(_CASE.c.priority.desc(), _CASE.c.due_at, _CASE.c.id)
     )
+
+
+def _copies_of(mention_id: ColumnElement[int]) -> Any:
+    copy = _MENTION.alias("copy")
+    return select(func.count()).where(copy.c.copy_of == mention_id).scalar_subquery().label("copies")
 
 
 def _parts(packed: list[list[Any]] | None) -> tuple[tuple[str, float, str], ...]:
@@ -521,6 +537,7 @@ def _queue_item(row: RowMapping) -> QueueItem:
         anger=row["anger"],
         intent=row["intent"],
         mentions=row["mentions"],
+        copies=row["copies"],
         parts=_parts(row["parts"]),
         assignee_name=row["assignee_name"],
     )
@@ -561,11 +578,9 @@ def _thread(connection: Connection, case: RowMapping, *, limit: int = 60) -> tup
     belongs = _MENTION.c.case_id == case["id"]
     if case["thread_id"] is not None:
         belongs = or_(belongs, and_(_MENTION.c.network == case["network"], _MENTION.c.thread_id == case["thread_id"]))
-    copy = _MENTION.alias("copy")
-    copies = select(func.count()).where(copy.c.copy_of == _MENTION.c.id).scalar_subquery()
     author = [column.label(f"by_{column.name}") for column in _AUTHOR.c]
     rows = connection.execute(
-        select(_MENTION, *author, copies.label("copies"))
+        select(_MENTION, *author, _copies_of(_MENTION.c.id))
         .outerjoin(_AUTHOR, _AUTHOR.c.id == _MENTION.c.author_id)
         .where(belongs)
         .order_by((_MENTION.c.case_id == case["id"]).desc(), _MENTION.c.posted_at)

@@ -96,7 +96,7 @@ class CopyKeyRow(SQLModel, table=True):
     """Cheap keys of a text: near copies share at least one of them."""
 
     __tablename__ = "copy_key"
-    __table_args__ = (Index("copy_key_mention", "mention_id"),)
+    __table_args__ = (Index("copy_key_mention", "mention_id"), {"sqlite_with_rowid": False})
     key: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     mention_id: int = Field(sa_column=Column(_Id, ForeignKey("mention.id"), primary_key=True, autoincrement=False))
 
@@ -106,8 +106,9 @@ class CaseRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("key"),
         Index("case_queue", "state", "tier", "priority"),
-        Index("case_opened", "opened_at"),
-        Index("case_assignee", "assignee", "state"),
+        Index(
+            "case_assignee", "assignee", "state", sqlite_where=text("assignee IS NOT NULL"), postgresql_where=text("assignee IS NOT NULL")
+        ),
     )
     id: int | None = _id()
     key: str

@@ -269,8 +269,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("key"),
     )
     with op.batch_alter_table("case_", schema=None) as batch_op:
-        batch_op.create_index("case_assignee", ["assignee", "state"], unique=False)
-        batch_op.create_index("case_opened", ["opened_at"], unique=False)
+        batch_op.create_index(
+            "case_assignee",
+            ["assignee", "state"],
+            unique=False,
+            sqlite_where=sa.text("assignee IS NOT NULL"),
+            postgresql_where=sa.text("assignee IS NOT NULL"),
+        )
         batch_op.create_index("case_queue", ["state", "tier", "priority"], unique=False)
 
     op.create_table(
@@ -282,6 +287,7 @@ def upgrade() -> None:
             ["mention.id"],
         ),
         sa.PrimaryKeyConstraint("key", "mention_id"),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("copy_key", schema=None) as batch_op:
         batch_op.create_index("copy_key_mention", ["mention_id"], unique=False)
@@ -422,7 +428,6 @@ def upgrade() -> None:
         batch_op.create_index("reply_state", ["state", "not_before"], unique=False)
 
 
-
 def downgrade() -> None:
     with op.batch_alter_table("reply", schema=None) as batch_op:
         batch_op.drop_index("reply_state")
@@ -455,8 +460,7 @@ def downgrade() -> None:
     op.drop_table("copy_key")
     with op.batch_alter_table("case_", schema=None) as batch_op:
         batch_op.drop_index("case_queue")
-        batch_op.drop_index("case_opened")
-        batch_op.drop_index("case_assignee")
+        batch_op.drop_index("case_assignee", sqlite_where=sa.text("assignee IS NOT NULL"), postgresql_where=sa.text("assignee IS NOT NULL"))
 
     op.drop_table("case_")
     with op.batch_alter_table("web_session", schema=None) as batch_op:
