@@ -36,7 +36,9 @@ class House:
     clock: Callable[[], datetime]
     pages: Environment
     pulse: Pulse
-    used_links: set[str] = field(default_factory=set)  #: one-time links that brought somebody in
+    #: one-time links that brought somebody in. Each process remembers its own: links are few and short-lived, and whoever
+    #: holds one is in anyway, so a second process or a restart is worth no table of theirs.
+    used_links: set[str] = field(default_factory=set)
 
     def who(self, request: Request) -> Account | None:
         """Whose session the request carries."""

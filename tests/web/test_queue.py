@@ -6,12 +6,13 @@ import json
 import re
 
 import pytest
-from houses import person
-from sites import Site
+from houses import keep, person, post
+from sites import WORKER, Site
 from starlette.testclient import TestClient
 
 from earshot.case import State, Tier
 from earshot.mention import Author
+from earshot.pipeline import understand
 from earshot.storage.accounts import Role
 from earshot.web.site import SITE
 
@@ -98,6 +99,16 @@ def test_hostile_names_and_texts_are_inert(site: Site, boss: TestClient) -> None
         assert "\u202e" not in page
 
 
+def test_a_row_says_how_often_it_was_passed_on(site: Site, boss: TestClient) -> None:
+    asked = "After the update my hub lost every scene that I had made, how do I get them back?"
+    shared = site.hear(asked)
+    alone = site.hear("My strip flickers at night, is that the adapter?")
+    keep(site.store, *(post(f"copy{n}", asked, by=f"fan{n}", repost_of="1") for n in range(2)), now=site.now)
+    understand(site.store, site.rooms, worker=WORKER, now=site.now)
+    assert {item.case.id: item.copies for item in site.store.cases.queue().items} == {shared: 2, alone: 0}
+    assert boss.get("/queue").text.count("+2 copies") == 1
+
+
 def test_the_handle_is_shown_beside_an_empty_name(site: Site, boss: TestClient) -> None:
     site.for_community()
     site.hear("My hub is broken, it blinks red", by=Author(network="x", native_id="z", handle="zed", name="\u200b\u3164"))
@@ -131,7 +142,7 @@ def test_no_page_asks_the_database_more_than_six_times(site: Site) -> None:
         f"/api{case}",
     ]
     pages = [(Role.MANAGER, path) for path in manager] + [(role, "/") for role in (Role.STAFF, Role.ADMIN, Role.MARKETER)]
-    for role, path in [*pages, (Role.SUPER_USER, "/desk")]:
+    for role, path in [*pages, (Role.SUPER_USER, "/desk"), (Role.SUPER_USER, f"/desk/cases/{cases[0]}")]:
         with site.statements() as seen:
             assert people[role].get(path).status_code == 200
         assert len(seen) <= 6, (path, len(seen))

@@ -45,7 +45,7 @@ def show(visit: Visiting, case_id: CaseId) -> Response:
 
 def own_case(visit: Visit, case_id: int, *, status: int = 200, notice: Notice | None = None, draft: str = "") -> Response:
     item = _with_her(visit, case_id)
-    page = visit.store.cases.page(case_id)
+    page = visit.store.cases.conversation(case_id)
     if page is None:
         raise HTTPException(404)
     return visit.page(

@@ -11,7 +11,7 @@ from fastapi import Query
 from fastapi.responses import Response
 
 from earshot.case import State, Tier
-from earshot.storage.cases import WAITING, Queue
+from earshot.storage.cases import WAITING
 from earshot.web import words
 from earshot.web.visit import Visit, Visiting
 
@@ -95,8 +95,3 @@ def _chip(filters: Filters, name: str, chosen: Sequence[str], value: str, label:
 
 def _each(values: object) -> Iterable[object]:
     return values if isinstance(values, tuple) else (values,)
-
-
-def everything(visit: Visit, *, limit: int = PER_PAGE) -> Queue:
-    """The top of the whole queue."""
-    return visit.store.cases.queue(limit=limit)
