@@ -296,7 +296,11 @@ class Pit:
                     return
                 self.left -= 1
                 life = self.chance.uniform(0, LONGEST_LIFE)
-            worker = self.start()
+            try:
+                worker = self.start()
+            except RuntimeError:
+                self.left = 0  # nobody needs to die any more
+                raise
             time.sleep(life)
             worker.kill()
             worker.wait()
