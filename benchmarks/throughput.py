@@ -3,7 +3,7 @@
     python benchmarks/throughput.py [--mentions N] [--json FILE]
 
 The texts are made of pairs of words from the demo's posts: as long as real ones (about 130 characters), and no copies of one another.
-CPU seconds count, since wall seconds depend on what else the machine does; both are printed. With two processes each takes half of the lines.
+CPU seconds count, since wall seconds depend on what else the machine does; both are printed. With two processes each takes half the lines.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def worker_for(settings: Settings) -> Worker:
 
 
 def ease_collector() -> None:
-    """Let Python's cycle collector run seldom: a batch makes hundreds of thousands of values that hold no cycles, and it would walk them all."""
+    """Let Python's collector run seldom: a batch makes many thousands of values without a cycle, and it would walk them all."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
 

@@ -34,7 +34,7 @@ def test_every_registered_name_can_be_loaded(registry: dict[str, str], kind: str
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="known: .*reddit.*x"):
+    with pytest.raises(UnknownName, match=r"known: .*reddit.*x"):
         load(listener.SOURCES, "myspace", kind="network")
 
 
@@ -43,7 +43,7 @@ def _imported_by(statement: str) -> set[str]:
     return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
 
 
-HEAVY = {"sklearn", "spacy", "pandas", "numpy", "scipy", "sqlalchemy", "sqlmodel", "fastapi", "tweepy", "praw", "rich", "pydantic", "rapidfuzz"}
+HEAVY = {"sklearn", "spacy", "pandas", "numpy", "scipy", "sqlalchemy", "fastapi", "tweepy", "praw", "rich", "pydantic", "rapidfuzz"}
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -83,7 +83,7 @@ def test_every_source_and_classifier_is_documented() -> None:
 
 def test_a_wrong_setting_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARSHOT_PORT", "ninety")
-    with pytest.raises(ConfigurationError, match="port: .*integer"):
+    with pytest.raises(ConfigurationError, match=r"port: .*integer"):
         load_settings()
 
 
