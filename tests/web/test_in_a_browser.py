@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import re
-import shutil
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
+from browsers import DESKTOP, PHONE, chromium, enter, serving
 from houses import person, sqlite_store
+from playwright.sync_api import Browser, expect
 from sites import PASSWORD, Site
 
 from earshot.case import State, Tier
 from earshot.rooms import Rooms
 from earshot.settings import Settings
-from earshot.storage.accounts import Account, Role
+from earshot.storage.accounts import Role
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-if CHROMIUM is None:
-    pytest.skip("NO CHROMIUM: no page is tried in a browser (apt-get install chromium)", allow_module_level=True)
-
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
-
-DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -43,29 +31,8 @@ def served(tmp_path: Path, open_rooms: Rooms) -> Iterator[tuple[Site, str]]:
     """A site behind a real server on a free port."""
     with sqlite_store(tmp_path) as store:
         site = Site(store=store, rooms=open_rooms, settings=Settings(secret_key="s" * 40))
-        server = uvicorn.Server(uvicorn.Config(site.app, port=0, log_level="error", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        while not server.started:
-            time.sleep(0.02)
-        yield site, f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
-
-
-def _enter(browser: Browser, address: str, account: Account, *, size: dict[str, int] = DESKTOP, scheme: str = "light") -> Page:
-    context = browser.new_context(base_url=address, viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
-    context.set_default_timeout(10_000)
-    page = context.new_page()
-    page.faults = []  # type: ignore[attr-defined]
-    page.on("pageerror", lambda error: page.faults.append(str(error)))  # type: ignore[attr-defined]
-    page.on("console", lambda said: page.faults.append(said.text) if "Content Security" in said.text else None)  # type: ignore[attr-defined]
-    page.goto("/sign-in")
-    page.get_by_label("E-mail address").fill(account.email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(re.compile(r"/(desk)?$"))
-    return page
+        with serving(site.app) as address:
+            yield site, address
 
 
 def test_a_manager_works_the_queue_by_keyboard(browser: Browser, served: tuple[Site, str]) -> None:
@@ -73,7 +40,7 @@ def test_a_manager_works_the_queue_by_keyboard(browser: Browser, served: tuple[S
     manager = site.account(Role.MANAGER, "Mia", password=PASSWORD)
     proposal = site.hear("Bonjour, ma lampe ne marche plus du tout, que faire ?")
     easy = site.for_community("How do I reset my lamp?")
-    page = _enter(browser, address, manager)
+    page = enter(browser, address, manager)
     page.goto("/queue")
     expect(page.locator("#queue .row")).to_have_count(2)
     order = [int(row.get_attribute("data-case") or 0) for row in page.locator("#queue .row").all()]
@@ -106,7 +73,7 @@ def test_a_manager_works_the_queue_by_keyboard(browser: Browser, served: tuple[S
 
 def test_the_queue_is_live(browser: Browser, served: tuple[Site, str]) -> None:
     site, address = served
-    page = _enter(browser, address, site.account(Role.STAFF, "Sam", password=PASSWORD))
+    page = enter(browser, address, site.account(Role.STAFF, "Sam", password=PASSWORD))
     page.goto("/queue")
     expect(page.get_by_text("Nothing waits here.")).to_be_visible()
     site.for_community("How do I reset my lamp?")
@@ -122,7 +89,7 @@ def test_a_manager_corrects_a_tier_and_approves_an_answer(browser: Browser, serv
     site.store.cases.answer(
         case_id, by=nia.id, text="Hold the ring.", now=site.now, needs_approval=True, sending=site.rooms.sending
     )  # fmt: skip
-    page = _enter(browser, address, site.account(Role.MANAGER, "Mia", password=PASSWORD))
+    page = enter(browser, address, site.account(Role.MANAGER, "Mia", password=PASSWORD))
     page.goto(f"/cases/{other}")
     page.get_by_label("Another tier").select_option("tier_2")
     page.get_by_role("button", name="Change tier").click()
@@ -144,7 +111,7 @@ def test_an_article_goes_into_the_answer_and_the_length_is_counted(browser: Brow
     case_id = site.for_community("How do I reset my hub?")
     article = Article(slug="reset", title="Reset your hub", lang="en", topic="hub", body="Hold the pin hole.", words=("reset my hub",))
     site.store.articles.put([article], now=site.now)
-    page = _enter(browser, address, site.account(Role.STAFF, "Sam", password=PASSWORD))
+    page = enter(browser, address, site.account(Role.STAFF, "Sam", password=PASSWORD))
     page.goto(f"/cases/{case_id}")
     page.get_by_role("button", name="Put into the answer").click()
     expect(page.get_by_label("Your answer")).to_have_value("Hold the pin hole.")
@@ -158,7 +125,7 @@ def test_a_super_user_takes_and_answers_on_her_phone(browser: Browser, served: t
     site, address = served
     uma = site.account(Role.SUPER_USER, "Uma", trust=2, password=PASSWORD)
     case_id = site.for_community("How do I reset my lamp? Mail me at jo.doe@example.com")
-    page = _enter(browser, address, uma, size=PHONE)
+    page = enter(browser, address, uma, size=PHONE)
     expect(page.get_by_text("A post that fits you appears here by itself.")).to_be_visible()
     site.offer(case_id, uma)
     expect(page.locator(".offer")).to_contain_text("[e-mail]")
@@ -174,7 +141,7 @@ def test_a_super_user_takes_and_answers_on_her_phone(browser: Browser, served: t
 
 def test_dark_is_chosen_with_a_button_and_stays(browser: Browser, served: tuple[Site, str]) -> None:
     site, address = served
-    page = _enter(browser, address, site.account(Role.STAFF, "Sam", password=PASSWORD))
+    page = enter(browser, address, site.account(Role.STAFF, "Sam", password=PASSWORD))
     background = "getComputedStyle(document.documentElement).backgroundColor"
     light = page.evaluate(background)
     page.get_by_role("button", name="Dark").click()
@@ -193,10 +160,10 @@ def test_axe_finds_no_serious_fault(browser: Browser, served: tuple[Site, str], 
     mine = site.for_community("Which cable does the strip need?")
     site.store.handover.accept(site.offer(mine, uma), by=uma.id, now=site.now, lease=site.rooms.policy.silence.lease)
     site.hear("I love my new lamp, thank you all!")
-    manager = _enter(browser, address, site.account(Role.MANAGER, "Mia", password=PASSWORD), size=size, scheme=scheme)
-    her = _enter(browser, address, uma, size=size, scheme=scheme)
-    marketer = _enter(browser, address, site.account(Role.MARKETER, "Max", password=PASSWORD), size=size, scheme=scheme)
-    admin = _enter(browser, address, site.account(Role.ADMIN, "Ada", password=PASSWORD), size=size, scheme=scheme)
+    manager = enter(browser, address, site.account(Role.MANAGER, "Mia", password=PASSWORD), size=size, scheme=scheme)
+    her = enter(browser, address, uma, size=size, scheme=scheme)
+    marketer = enter(browser, address, site.account(Role.MARKETER, "Max", password=PASSWORD), size=size, scheme=scheme)
+    admin = enter(browser, address, site.account(Role.ADMIN, "Ada", password=PASSWORD), size=size, scheme=scheme)
     nobody = browser.new_context(base_url=address, viewport=size, color_scheme=scheme).new_page()  # type: ignore[arg-type]
     walk = [(manager, path) for path in ("/", "/queue", f"/cases/{furious}", "/authors", "/authors/1", "/policy", "/nothing")]
     walk += [(her, "/desk"), (her, f"/desk/cases/{mine}"), (marketer, "/"), (admin, "/"), (nobody, "/sign-in")]
