@@ -31,9 +31,13 @@ _CHUNK = 2**18
 
 _JOINED = re.compile("[’'`´ʼ\u00ad\u200b-\u200f\u2060\ufe0e\ufe0f]+")
 _LINK = re.compile(r"(?:https?://|www\.)[!-~]+")
-_HANDLE = re.compile(r"(?:\brt *)?@\w+")
+_REPOST, _HANDLE = re.compile(r"rt(?<=\brt) *(?=@\w)"), re.compile(r"@\w+")  # each begins with a letter that is quick to find
 _ENCLOSED = re.compile(r"#(\w+)#")
-_BETWEEN = re.compile(r"[^\w\n#]+")
+_BETWEEN = re.compile(r"[^\w\n# ]+")  # spaces may stay: words are split apart afterwards
+#: what `_JOINED` and `_BETWEEN` do to ASCII, many times faster
+_ASCII = range(128)
+_LOWER_ASCII = {point: None if chr(point) in "'`" else chr(point).lower() for point in _ASCII}
+_WORDS_OF_ASCII = {point: " " if _BETWEEN.match(chr(point)) else chr(point) for point in _ASCII}
 _STATED = re.compile(
     r"\d+|\b(?:not?|never|nobody|nothing|none|without|cannot|(?:ai|are|ca|could|did|do|does|had|has|have|is|must|should|wa|was|were|wo|would)nt)\b|[不没沒未无無非别別]"
 )
@@ -77,23 +81,43 @@ def is_near_copy(a: str, b: str) -> bool:
 
 def normalised(texts: Sequence[str]) -> list[str]:
     """What counts of each text: its words in lower case, parted by single spaces."""
-    joined = "\n".join(text[:MAX_COMPARED].replace("\n", " ") for text in texts)
-    joined = unicodedata.normalize("NFKC", joined).casefold()
-    joined = _HANDLE.sub(" ", _LINK.sub(" ", _JOINED.sub("", joined)))
-    joined = _BETWEEN.sub(" ", _ENCLOSED.sub(r" #\1 ", joined))
-    return [_without_outer_tags(line) for line in joined.split("\n")] if texts else []
+    lines = [text[:MAX_COMPARED].replace("\n", " ") for text in texts]
+    ascii_ = iter(_lines_of_ascii([line for line in lines if line.isascii()]))
+    others = iter(_lines_of_any([line for line in lines if not line.isascii()]))
+    return [_without_outer_tags(next(ascii_ if line.isascii() else others)) for line in lines]
+
+
+def _lines_of_ascii(lines: Sequence[str]) -> list[str]:
+    joined = _without_addresses("\n".join(lines).translate(_LOWER_ASCII))
+    return _without_enclosed(joined).translate(_WORDS_OF_ASCII).split("\n")
+
+
+def _lines_of_any(lines: Sequence[str]) -> list[str]:
+    joined = _JOINED.sub("", unicodedata.normalize("NFKC", "\n".join(lines)).casefold())
+    return _BETWEEN.sub(" ", _without_enclosed(_without_addresses(joined))).split("\n")
+
+
+def _without_addresses(joined: str) -> str:
+    if "http" in joined or "www." in joined:
+        joined = _LINK.sub(" ", joined)
+    return _HANDLE.sub(" ", _REPOST.sub(" ", joined)) if "@" in joined else joined
+
+
+def _without_enclosed(joined: str) -> str:
+    return _ENCLOSED.sub(r" #\1 ", joined) if "#" in joined else joined
 
 
 def _without_outer_tags(line: str) -> str:
     """Hashtags before and behind the text are dropped; within it, and where there is nothing else, they are words."""
+    if "#" not in line:
+        return " ".join(line.split())[:MAX_COMPARED].rstrip()
     words = line.replace("#", " #").split()
-    if "#" in line:
-        first, last = 0, len(words)
-        while first < last and words[last - 1][0] == "#":
-            last -= 1
-        while first < last and words[first][0] == "#":
-            first += 1
-        words = [word.lstrip("#") for word in words[first:last] or words]
+    first, last = 0, len(words)
+    while first < last and words[last - 1][0] == "#":
+        last -= 1
+    while first < last and words[first][0] == "#":
+        first += 1
+    words = [word.lstrip("#") for word in words[first:last] or words]
     return " ".join(filter(None, words))[:MAX_COMPARED].rstrip()
 
 
