@@ -194,8 +194,9 @@ def _keys(normal: list[bytes]) -> list[tuple[int, ...]]:
     token, last, text = token[fits], last[fits], text[fits]
     shingles = hashed.spans(start[token], stop[last], salt=2)
     rank = _rank(shingles, stop[last] - start[token])
-    opening = token - edges[text] < _OPENING
-    chosen = np.concatenate([_first(text[opening], shingles[opening], rank[opening], KEYS // 2), _first(text, shingles, rank, KEYS)])
+    order = np.lexsort((rank, text))
+    opening = order[token[order] - edges[text[order]] < _OPENING]
+    chosen = np.concatenate([_first(text[opening], shingles[opening], KEYS // 2), _first(text[order], shingles[order], KEYS)])
 
     found: list[list[int]] = [[] for _ in normal]
     for place, key in zip(chosen["text"].tolist(), chosen["key"].tolist(), strict=True):
@@ -248,10 +249,8 @@ def _rank(shingles: Words, length: NDArray[Any]) -> NDArray[np.float64]:
     return rank
 
 
-def _first(text: NDArray[np.intp], shingles: Words, rank: NDArray[np.float64], count: int) -> NDArray[Any]:
-    """The `count` different shingles of each text that rank first, as (text, key)."""
-    order = np.lexsort((rank, text))
-    text, shingles = text[order], shingles[order]
+def _first(text: NDArray[np.intp], shingles: Words, count: int) -> NDArray[Any]:
+    """The first `count` different shingles of each text, as (text, key). Both are in the order of texts and ranks."""
     new = np.ones(len(text), bool)
     new[1:] = (text[1:] != text[:-1]) | (shingles[1:] != shingles[:-1])
     text, shingles = text[new], shingles[new]
