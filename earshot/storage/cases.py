@@ -157,6 +157,7 @@ class Cases:
         tiers: Sequence[Tier] = (),
         networks: Sequence[str] = (),
         assignee: int | None = None,
+        due_before: datetime | None = None,
         limit: int = 50,
         offset: int = 0,
     ) -> Queue:
@@ -168,6 +169,8 @@ class Cases:
             wanted.append(_CASE.c.network.in_(networks))
         if assignee is not None:
             wanted.append(_CASE.c.assignee == assignee)
+        if due_before is not None:
+            wanted.append(_CASE.c.due_at < due_before)
         with self._db.reading() as connection:
             rows = connection.execute(_queue_rows(wanted).limit(limit).offset(offset)).mappings().all()
             counted = connection.execute(

@@ -102,6 +102,12 @@ REPLIES = {
     ReplyState.UNKNOWN: "may or may not stand there; we look",
     ReplyState.NEEDS_PERSON: "needs a person to look",
 }
+STAGES = {
+    "heard": "mentions to understand",
+    "understood": "understood",
+    "gone": "deleted on their network",
+    "quarantined": "set aside: no room could read them",
+}
 ANSWERS = {
     AnswerState.DRAFT: "waits for approval",
     AnswerState.APPROVED: "approved",

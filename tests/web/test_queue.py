@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from houses import keep, person, post
@@ -50,6 +52,23 @@ def test_filters_are_links_with_counts(site: Site, boss: TestClient) -> None:
     assert _rows(boss.get("/queue?state=assigned").text) == []
     assert _rows(boss.get("/queue?mine=yes").text) == []
     assert "No case fits these filters" in boss.get("/queue?network=reddit").text
+
+
+def test_the_numbers_of_the_first_page_lead_to_what_they_count(site: Site, boss: TestClient) -> None:
+    late, easy, proposed = site.for_community(), site.for_community("Which app do I need?"), site.hear("Bonjour, ma lampe est en panne")
+    site.store.cases.retier(late, tier=Tier.TIER_2, by=site.boss.id, now=site.now, due_at=site.now - timedelta(minutes=90))
+    found = re.findall(r'href="(/queue[^"]*)"><b>(\d+)</b><span>([^<]*)', boss.get("/").text)
+    numbers = {name: (int(number), _rows(boss.get(html.unescape(href)).text)) for href, number, name in found}
+    assert all(number == len(rows) for number, rows in numbers.values())
+    assert {name: set(rows) for name, (_, rows) in numbers.items() if name in ("overdue", "for review", "community", "tier 2")} == {
+        "overdue": {late}, "for review": {proposed}, "community": {easy}, "tier 2": {late},
+    }  # fmt: skip
+
+
+def test_why_it_stands_there_knows_the_time(site: Site, boss: TestClient) -> None:
+    site.for_community()
+    site.now += timedelta(hours=5)
+    assert re.search(r"time</th><td>3 h late</td>", boss.get("/queue").text)
 
 
 @pytest.mark.parametrize("query", ["tier=nonsense&state=%00", "network=" + "x" * 500, "page=100000", "state=review" * 3])

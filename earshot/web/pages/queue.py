@@ -27,11 +27,13 @@ class Filters:
     tiers: tuple[Tier, ...] = ()
     networks: tuple[str, ...] = ()
     mine: bool = False
+    late: bool = False
     page: int = 1
 
     def link(self, **changes: object) -> str:
         """The address with these filters, some of them changed; changing one leads back to the first page."""
-        asked = {"state": self.states, "tier": self.tiers, "network": self.networks, "mine": "yes" if self.mine else ()} | changes
+        only = {"mine": "yes" if self.mine else (), "late": "yes" if self.late else ()}
+        asked = {"state": self.states, "tier": self.tiers, "network": self.networks} | only | changes
         query = urlencode([(name, str(value)) for name, values in asked.items() for value in _each(values)])
         return f"/queue?{query}" if query else "/queue"
 
@@ -52,6 +54,7 @@ def queue(
     tier: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
     network: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
     mine: str = "",
+    late: str = "",
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> Response:
     filters = Filters(
@@ -59,6 +62,7 @@ def queue(
         tiers=tuple(t for t in TIERS if t in tier),
         networks=tuple(sorted({n[:40] for n in network})),
         mine=bool(mine),
+        late=bool(late),
         page=page,
     )
     found = visit.store.cases.queue(
@@ -66,6 +70,7 @@ def queue(
         tiers=filters.tiers,
         networks=filters.networks,
         assignee=visit.me.id if filters.mine else None,
+        due_before=visit.now if filters.late else None,
         limit=PER_PAGE,
         offset=(page - 1) * PER_PAGE,
     )
@@ -83,7 +88,10 @@ def chips(visit: Visit, filters: Filters, counts: Mapping[tuple[State, Tier], in
         "State": [_chip(filters, "state", filters.states, s, words.STATES[s], by_state[s]) for s in WAITING],
         "Tier": [_chip(filters, "tier", filters.tiers, t, words.TIERS[t], by_tier[t]) for t in TIERS],
         "Network": [_chip(filters, "network", filters.networks, n, words.NETWORKS.get(n, n), None) for n in networks],
-        "Owner": [Chip(label="mine", href=filters.link(mine=() if filters.mine else "yes"), is_on=filters.mine)],
+        "Only": [
+            Chip(label="late", href=filters.link(late=() if filters.late else "yes"), is_on=filters.late),
+            Chip(label="mine", href=filters.link(mine=() if filters.mine else "yes"), is_on=filters.mine),
+        ],
     }
 
 

@@ -6,6 +6,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from earshot.case import Tier
 from earshot.storage.accounts import Role
+from earshot.storage.cases import WAITING
 from earshot.web.visit import Visit, Visiting
 
 
@@ -15,7 +16,7 @@ def start(visit: Visiting) -> Response:
 
 def _manager(visit: Visit) -> Response:
     today = visit.store.reports.today(visit.now)
-    return visit.page("start_manager.html", today=today, top=visit.store.cases.queue(limit=5))
+    return visit.page("start_manager.html", today=today, waiting=WAITING, top=visit.store.cases.queue(limit=5))
 
 
 def _staff(visit: Visit) -> Response:
