@@ -18,8 +18,8 @@ _MASK = re.compile(r"[<\[]([a-z][a-z _-]{1,30})[>\]]")
 
 
 def check_draft(text: str, network: str, rooms: Rooms) -> str:
-    """The draft, stripped. Raises `BadInput` naming what keeps it from being public."""
-    text = text.replace("\r\n", "\n").strip()
+    """The draft, stripped and without what nobody sees. Raises `BadInput` naming what keeps it from being public."""
+    text = words.plain(text).strip()
     if not text:
         raise BadInput("the answer is empty: write something first")
     most = LONGEST.get(network, LONGEST_ELSEWHERE)

@@ -205,9 +205,14 @@ def clean_name(name: str) -> str:
     return clip(" ".join(_MARKS.sub(r"\1", seen).split()), LONGEST_NAME)
 
 
+def plain(text: str) -> str:
+    """Without control characters and direction overrides: what a person sees of it is what it is."""
+    return _CONTROL.sub("", _BIDI.sub("", text))
+
+
 def clean_post(text: str) -> str:
-    """A post without control characters and direction overrides, clipped."""
-    return clip(_MARKS.sub(r"\1", _CONTROL.sub("", _BIDI.sub("", text[: LONGEST_POST * 2]))), LONGEST_POST)
+    """A post in plain characters, clipped."""
+    return clip(_MARKS.sub(r"\1", plain(text[: LONGEST_POST * 2])), LONGEST_POST)
 
 
 def clip(text: str, most: int) -> str:

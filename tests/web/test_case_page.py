@@ -50,7 +50,7 @@ def test_it_shows_thread_scores_author_route_and_history(site: Site, boss: TestC
 def test_the_words_that_weighed_are_marked_in_the_post(site: Site, boss: TestClient) -> None:
     case_id = site.hear("I am FURIOUS! You are liars and scammers, never again!!")
     page = boss.get(f"/cases/{case_id}").text
-    assert "<mark>" in page
+    assert "<mark title=" in page
     assert "Weighed:" in page
 
 

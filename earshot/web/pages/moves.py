@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Form
 from fastapi.responses import Response
+from pydantic import AfterValidator
 
 from earshot.case import Case, State, Tier
 from earshot.errors import BadInput, Conflict, NotAllowed
@@ -16,7 +17,7 @@ from earshot.web.pages.case import CaseId, case_page
 from earshot.web.visit import Notice, Visit, Visiting
 
 Words = Annotated[str, Form(max_length=20_000)]
-Note = Annotated[str, Form(max_length=500)]
+Note = Annotated[str, Form(max_length=500), AfterValidator(words.plain)]
 REFUSALS = {BadInput: 422, Conflict: 409, NotAllowed: 403}
 
 

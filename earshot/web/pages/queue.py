@@ -60,7 +60,7 @@ def queue(
     filters = Filters(
         states=tuple(s for s in State if s in state),
         tiers=tuple(t for t in TIERS if t in tier),
-        networks=tuple(sorted({n[:40] for n in network})),
+        networks=tuple(sorted({words.plain(n)[:40] for n in network})),
         mine=bool(mine),
         late=bool(late),
         page=page,

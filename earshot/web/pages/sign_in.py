@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 
 from fastapi import Form, HTTPException
 from fastapi.responses import RedirectResponse, Response
+from pydantic import AfterValidator
 
 from earshot.storage.accounts import Account
+from earshot.web import words
 from earshot.web.sign_in import TooManyTries, check_password, read_link
 from earshot.web.visit import SESSION_COOKIE, THEME_COOKIE, Notice, Visit, Visiting, local_path
 
@@ -24,7 +26,10 @@ def form(visit: Visiting, then: str = "/") -> Response:
 
 
 def sign_in(
-    visit: Visiting, email: Annotated[str, Form()], password: Annotated[str, Form()], then: Annotated[str, Form()] = "/"
+    visit: Visiting,
+    email: Annotated[str, Form(), AfterValidator(words.plain)],
+    password: Annotated[str, Form()],
+    then: Annotated[str, Form()] = "/",
 ) -> Response:
     client = visit.request.client
     try:
@@ -38,8 +43,8 @@ def sign_in(
     return _signed_in(visit, account, then)
 
 
-def _again(visit: Visit, email: str, then: str, words: str, *, status: int) -> Response:
-    notice = Notice(words=words, kind="problem")
+def _again(visit: Visit, email: str, then: str, said: str, *, status: int) -> Response:
+    notice = Notice(words=said, kind="problem")
     return visit.page("sign_in.html", status=status, notice=notice, then=local_path(then), email=email[:200])
 
 
