@@ -150,7 +150,7 @@ def test_rules_may_ask_the_mention_itself() -> None:
 
 def test_a_preview_says_what_would_change() -> None:
     old = default_policy()
-    new = parse_policy(old.text.replace("may_be_angry = { value = 0.15", "may_be_angry = { value = 0.01"))
+    new = parse_policy(old.text.replace("may_be_angry = { value = 0.08", "may_be_angry = { value = 0.01"))
     seen = preview([scored(), scored(needs=("account", 1.0, 0.9))], old, new, now=NOW)
     assert (seen.mentions, seen.ways) == (2, (("community (automatic) -> tier 1 (review)", 1),))
     assert seen.changes[0].after.rule == "may_be_angry"
