@@ -13,7 +13,7 @@ from classifiers.cues import cues
 from classifiers.features import Tokens, tokenise
 from classifiers.language import Languages, tell
 from classifiers.model import Model
-from classifiers.personal_data import Span, spans
+from classifiers.personal_data import Span, all_spans
 from classifiers.text import normalise_all
 from earshot.mention import Mention, Score
 
@@ -68,7 +68,7 @@ class Batch:
     @cached_property
     def shown(self) -> list[list[Span]]:
         """The personal data that each mention shows."""
-        return [spans(mention.text) for mention in self.mentions]
+        return all_spans([mention.text for mention in self.mentions])
 
     @cached_property
     def named(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -6,14 +6,20 @@ Every pattern is bounded and starts only where a word starts, so that no text, h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from earshot.mention import Score
 
 if TYPE_CHECKING:
     from classifiers.batch import Batch
+
+Finder = Callable[[str], Iterable[tuple[int, int]]]
 
 _MOST_PHONES = 20  #: candidates a text
 _REGIONS = ("US", "GB", "CN", "DE", "FR")
@@ -35,16 +41,23 @@ def personal_data(batch: Batch) -> list[Score]:
 
 def spans(text: str) -> list[Span]:
     """What should not be shown, in order; no two overlap."""
-    if not _MAYBE.search(text):
-        return []
+    return all_spans([text])[0]
+
+
+def all_spans(texts: Sequence[str]) -> list[list[Span]]:
+    """`spans` of each text. A glance at the whole batch spares most texts the patterns, of which each costs as much as the glance."""
+    looks = _glance(texts) if texts else ()
+    return [_spans(text, look) if look.digits or "@" in text or "=" in text else [] for text, look in zip(texts, looks, strict=True)]
+
+
+def _spans(text: str, look: _Look) -> list[Span]:
     kept: list[Span] = []
     taken = bytearray(len(text))
-    for is_worth_a_look, finders in _FINDERS:
-        for kind, find in finders if is_worth_a_look(text) else ():
-            for start, end in find(text):
-                if not any(taken[start:end]):
-                    kept.append(Span(start, end, kind))
-                    taken[start:end] = b"\1" * (end - start)
+    for kind, find in _finders(text, look):
+        for start, end in find(text):
+            if not any(taken[start:end]):
+                kept.append(Span(start, end, kind))
+                taken[start:end] = b"\1" * (end - start)
     return sorted(kept)
 
 
@@ -64,12 +77,8 @@ def _score(found: list[Span]) -> Score:
     )
 
 
-_MAYBE = re.compile(r"[\d@=]")
 _EMAIL_HINT = re.compile(r"@(?<=\w@)[\w-]+\.")
-_CODE_HINT = re.compile(r"[A-Z0-9][A-Z0-9-]{3}")
-_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d(?:[^\w\n]{0,2}\d){4}")
-_POST_CODE_HINT = re.compile(r"[A-Z0-9][A-Z0-9-]{3}")
 _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}", re.ASCII)
 _LINK = re.compile(
     r"https?://[^\s?#]{1,500}[?#&](?:[^\s=&]{1,40}=[^\s&]{0,200}&){0,8}(?:token|key|auth|session|sid|code|password|reset|sig)=[^\s&]{4,500}",
@@ -132,6 +141,17 @@ _ADDRESS = (
 )
 
 
+_CHINESE_PLACES = ("路", "街", "道", "巷", "弄", "村", "小区", "花园", "大厦")
+#: pattern by pattern, without which of these it cannot match: a capital behind a digit, or one of these words in any case
+_NEEDED: tuple[tuple[str, ...], ...] = (
+    (),
+    ("straße", "strasse", "str.", "weg", "platz", "gasse", "allee", "katu", "gatan", "vej", "gade", "straat", "laan"),
+    ("rue", "avenue", "av.", "boulevard", "bd", "place", "chemin", "via", "calle", "rua"),
+    ("apt", "apartment", "suite", "ste", "unit", "flat"),
+    ("unit", "suite", "apt", "psc", "apartment"),
+    ("box",),
+    *[_CHINESE_PLACES] * 2,
+)
 #: Without one of these a text is spared the patterns that need it: looking for a word is far cheaper than trying a pattern.
 _CODE_HINTS = (
     *("order", "booking", "reserv", "confirm", "ref", "ticket", "case", "track", "invoice", "pnr", "policy", "account", "member", "serial"),
@@ -163,22 +183,65 @@ _ADDRESS_HINTS = (
 )
 
 
-def _has_digit(text: str) -> bool:
-    return _DIGIT.search(text) is not None
+class _Look(NamedTuple):
+    """What a text holds at a glance."""
+
+    digits: int
+    has_code: bool  #: four capitals or digits in a row
+    has_capital_after_digit: bool  #: within five characters
 
 
-def _has_number(text: str) -> bool:
-    return _NUMBER.search(text) is not None
+def _glance(texts: Sequence[str]) -> Iterator[_Look]:
+    ends = np.cumsum([len(text) + 1 for text in texts], dtype=np.intp)
+    begins = np.concatenate(([0], ends[:-1]))
+    points = np.frombuffer(("\n".join(texts) + "\n\n\n\n\n\n").encode("utf-32-le", "replace"), np.uint32)
+    digit = _is_digit()[np.minimum(points, 0xFFFF)]
+    capital = (points >= ord("A")) & (points <= ord("Z"))
+    code = capital | ((points >= ord("0")) & (points <= ord("9")))
+    hyphened = code | (points == ord("-"))
+    in_code = code[:-5] & hyphened[1:-4] & hyphened[2:-3] & hyphened[3:-2]
+    after_digit = digit[:-5] & (capital[2:-3] | capital[3:-2] | capital[4:-1] | capital[5:])
+    counts = (np.add.reduceat(flags[: ends[-1]], begins, dtype=np.intp).tolist() for flags in (digit, in_code, after_digit))
+    return (_Look(digits, runs > 0, followed > 0) for digits, runs, followed in zip(*counts, strict=True))
+
+
+@cache
+def _is_digit() -> NDArray[np.bool_]:
+    """Whether a code point may be a digit, as `\\d` has it; beyond the first plane anything may."""
+    table = np.array([chr(point).isdecimal() for point in range(0x10000)])
+    table[0xFFFF] = True
+    return table
+
+
+def _finders(text: str, look: _Look) -> Iterator[tuple[str, Finder]]:
+    """What may stand in a text: the surer kinds first, as what they take, later ones leave alone."""
+    has_number = look.digits >= 5 and _NUMBER.search(text) is not None
+    if "=" in text:
+        yield "link", _links
+    if "@" in text and _EMAIL_HINT.search(text):
+        yield "e-mail", _emails
+    if has_number:
+        yield from (("iban", _ibans), ("id", _ids), ("card", _cards))
+    if look.has_code and (has_number or _has_any(text.lower(), _CODE_HINTS)):
+        yield "order", _orders
+    if has_number:
+        yield "phone", _phones
+    if look.digits:
+        yield "address", partial(_addresses, look=look)
+    if look.digits >= 2 and look.has_code:
+        yield "post code", _post_codes
 
 
 def _has_any(text: str, words: tuple[str, ...]) -> bool:
+    if words is _CHINESE_PLACES and text.isascii():
+        return False
     for word in words:  # noqa: SIM110 - any() with a generator takes three times as long here
         if word in text:
             return True
     return False
 
 
-def _matches(*patterns: re.Pattern[str]) -> Callable[[str], Iterator[tuple[int, int]]]:
+def _matches(*patterns: re.Pattern[str]) -> Finder:
     def find(text: str) -> Iterator[tuple[int, int]]:
         for pattern in patterns:
             group = 1 if pattern.groups else 0
@@ -186,6 +249,21 @@ def _matches(*patterns: re.Pattern[str]) -> Callable[[str], Iterator[tuple[int, 
                 yield found.span(group)
 
     return find
+
+
+_links, _emails, _ids = _matches(_LINK), _matches(_EMAIL), _matches(_ID)
+_orders, _post_codes = _matches(*_ORDER), _matches(*_POST_CODE)
+
+
+def _addresses(text: str, *, look: _Look) -> Iterable[tuple[int, int]]:
+    lower = text.lower()
+    worth_a_try = [
+        pattern
+        for pattern, needed in zip(_ADDRESS, _NEEDED, strict=True)
+        if (_has_any(lower, needed) if needed else look.has_capital_after_digit)
+    ]
+    found = list(_matches(*worth_a_try)(text)) if worth_a_try else []
+    return found if found and _has_any(text, _ADDRESS_HINTS) else ()
 
 
 def _cards(text: str) -> Iterator[tuple[int, int]]:
@@ -227,18 +305,3 @@ def _passes_luhn(digits: list[int]) -> bool:
 
 def _passes_mod_97(iban: str) -> bool:
     return len(iban) >= 15 and int("".join(str(int(char, 36)) for char in iban[4:] + iban[:4])) % 97 == 1
-
-
-#: (does the text need a look, what to look for): the surer kinds first, as what they take, later ones leave alone
-_FINDERS: tuple[tuple[Callable[[str], bool], tuple[tuple[str, Callable[[str], Iterator[tuple[int, int]]]], ...]], ...] = (
-    (lambda text: "=" in text, (("link", _matches(_LINK)),)),
-    (lambda text: _EMAIL_HINT.search(text) is not None, (("e-mail", _matches(_EMAIL)),)),
-    (_has_number, (("iban", _ibans), ("id", _matches(_ID)), ("card", _cards))),
-    (
-        lambda text: _CODE_HINT.search(text) is not None and (_has_number(text) or _has_any(text.lower(), _CODE_HINTS)),
-        (("order", _matches(*_ORDER)),),
-    ),
-    (_has_number, (("phone", _phones),)),
-    (lambda text: _has_digit(text) and _has_any(text, _ADDRESS_HINTS), (("address", _matches(*_ADDRESS)),)),
-    (lambda text: _has_digit(text) and _POST_CODE_HINT.search(text) is not None, (("post code", _matches(*_POST_CODE)),)),
-)
