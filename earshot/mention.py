@@ -87,11 +87,14 @@ class ScoredMention:
     scores: tuple[Score, ...]
 
     def __post_init__(self) -> None:
-        names = [score.name for score in self.scores]
-        if len(set(names)) != len(names):
+        if len({score.name for score in self.scores}) != len(self.scores):
+            names = [score.name for score in self.scores]
             twice = sorted({name for name in names if names.count(name) > 1})
             raise ValueError(f"two scores of one name: {', '.join(twice)}")
 
     def score(self, name: str) -> Score | None:
         """The score called `name`, or None when nobody gave it."""
-        return next((score for score in self.scores if score.name == name), None)
+        for score in self.scores:
+            if score.name == name:
+                return score
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from earshot.case import Route
 from earshot.mention import Score, ScoredMention
@@ -13,8 +14,7 @@ from escalation.policy import Policy
 _HOUR = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(NamedTuple):
     """What one reason adds."""
 
     name: str

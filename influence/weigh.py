@@ -25,6 +25,7 @@ SURE_OF_REACH, SURE_OF_RESONANCE = 0.6, 0.25  #: what each known factor adds to 
 ENOUGH = 200  #: known values that it takes to refresh a network's knots
 KNOTS = (*(step / 50 for step in range(50)), 0.985, 0.99, 0.995, 0.999, 0.9999)  #: finer where "top 1 %" is decided
 TOPS = (0.001, 0.01, 0.05, 0.10, 0.25, 0.50)
+_TOP_WORDS = tuple((top, f"top {top * 100:g} %") for top in TOPS)
 OTHER = "other"  #: knots of a network that we know nothing of
 
 
@@ -88,10 +89,13 @@ def default_population() -> Population:
 def weigh(mentions: Sequence[Mention], population: Population) -> list[Score]:
     """One score called "influence" per mention, in order: value 0..1, label "top 5 %", "lower half" or "unknown"."""
     measured = measure(mentions, population)
-    values, sure = measured.value.tolist(), measured.confidence.tolist()
+    labels = [
+        _label(value) if sure else "unknown" for value, sure in zip(measured.value.tolist(), measured.confidence.tolist(), strict=True)
+    ]
+    values, confidence = np.round(measured.value, 4).tolist(), np.round(measured.confidence, 4).tolist()
     return [
-        Score(name="influence", label=_label(value) if confidence else "unknown", value=value, confidence=confidence, by=population.by)
-        for value, confidence in zip(values, sure, strict=True)
+        Score(name="influence", label=label, value=value, confidence=sure, by=population.by)
+        for label, value, sure in zip(labels, values, confidence, strict=True)
     ]
 
 
@@ -170,8 +174,10 @@ def _normal_quantiles() -> Floats:
 
 
 def _label(value: float) -> str:
-    top = next((top for top in TOPS if value >= 1 - top), None)
-    return "lower half" if top is None else f"top {top * 100:g} %"
+    for top, words in _TOP_WORDS:
+        if value >= 1 - top:
+            return words
+    return "lower half"
 
 
 def _factor(name: str, weight: float, percentile: float, *, words: str, unknown: str) -> Factor:

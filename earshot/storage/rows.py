@@ -56,8 +56,8 @@ def mention_of(row: _Row, author: Author | None) -> Mention:
 
 
 def pack_scores(scores: Iterable[Score]) -> list[list[Any]]:
-    """Scores as short lists: five names a score would double the size of a row."""
-    return [[s.name, s.label, round(s.value, 4), round(s.confidence, 4), s.by] for s in scores]
+    """Scores as short lists: five names a score would double the size of a row. Whoever gives a score rounds it, a whole batch at once."""
+    return [[s.name, s.label, s.value, s.confidence, s.by] for s in scores]
 
 
 def unpack_scores(packed: list[list[Any]] | None) -> tuple[Score, ...]:
