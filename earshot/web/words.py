@@ -33,7 +33,20 @@ NETWORKS = {
     "feed": "Feed",
     "archive": "File",
 }
-LANGUAGES = {"en": "English", "zh": "中文", "unsure": "language unsure"}
+LANGUAGES = {
+    "en": "English",
+    "zh": "中文",
+    "de": "German",
+    "es": "Spanish",
+    "fr": "French",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "nl": "Dutch",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "unsure": "language unsure",
+}
 
 #: what a person may say instead, per question
 LABELS = {
