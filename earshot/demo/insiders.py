@@ -26,8 +26,10 @@ _WATCHED = (State.REVIEW, State.APPROVAL, State.QUEUED, State.OFFERED)
 LOOKS = 0.7
 #: chance that a manager gives a draft back
 GIVES_BACK = 0.08
-#: of what comes in the last of the story, so much is left to the visitor
-LEFT, LEFT_OPEN = 0.6, 0.3
+#: share that is left to the visitor just before the story is live: of proposals, of queued cases, of drafts, of offers
+LEFT = {State.REVIEW: 0.45, State.QUEUED: 0.6, State.APPROVAL: 0.9, State.OFFERED: 0.7}
+#: of the cases that staff take then, so many they do not answer
+TAKEN_ONLY = 0.5
 
 _MOVED_MEANWHILE = (404, 409, 422)
 
@@ -70,12 +72,12 @@ class Visitor:
 class Insiders:
     """Everybody of the brand's, at work."""
 
-    def __init__(self, stage: Stage, audience: Audience, agenda: Agenda, rng: Random, *, leaves_from: datetime) -> None:
+    def __init__(self, stage: Stage, audience: Audience, agenda: Agenda, rng: Random, *, leaves: tuple[datetime, datetime]) -> None:
         self.stage = stage
         self.audience = audience
         self.agenda = agenda
         self.rng = rng
-        self._leaves_from = leaves_from
+        self._leaves = leaves
         self._transport = httpx2.HTTPTransport(verify=False)  # plain HTTP on this machine
         people = [Visitor(stage, insider, self._transport) for insider in stage.story.insiders]
         self.managers = [p for p in people if p.insider.role is Role.MANAGER]
@@ -87,6 +89,10 @@ class Insiders:
 
     def close(self) -> None:
         self._transport.close()
+
+    def leave_alone(self, account_id: int) -> None:
+        """From now on the visitor answers for this super-user."""
+        self.super_users.pop(account_id, None)
 
     def look(self) -> None:
         """Everybody looks at what waits for them; what they do about it they do in the minutes that follow."""
@@ -107,7 +113,7 @@ class Insiders:
             if mark in self._seen or most <= 0:
                 continue
             self._seen.add(mark)
-            if not self._is_left():
+            if not self._is_left(LEFT[mark[1]]):
                 most -= 1
                 self.agenda.after(self.rng.uniform(1, 25), partial(self._act, act, case, mark))
 
@@ -115,8 +121,11 @@ class Insiders:
         self._seen.discard(mark)
         act(case)
 
-    def _is_left(self, share: float = LEFT) -> bool:
-        return self.agenda.clock() >= self._leaves_from and self.rng.random() < share
+    def _is_left(self, most: float) -> bool:
+        """Is this left to the visitor? The more likely the nearer the moment when the visitor comes."""
+        since, until = self._leaves
+        nearness = min(max((self.agenda.clock() - since) / (until - since), 0.0), 1.0) if since < until else 0.0
+        return nearness > 0 and self.rng.random() < most * nearness
 
     # managers
 
@@ -157,7 +166,7 @@ class Insiders:
             somebody.do(f"/cases/{case['id']}/close", note="Nothing to answer here.")
         elif wanted.rank > tier.rank:
             somebody.do(f"/cases/{case['id']}/tier", tier=wanted, note="")
-        elif self._is_left(LEFT_OPEN):
+        elif self._is_left(TAKEN_ONLY):
             somebody.do(f"/cases/{case['id']}/take")
         else:
             self._answer(somebody, case, asked)
@@ -188,8 +197,8 @@ class Insiders:
             mark = (case_id, last["at"])
             if last["move"] == Move.OFFER and mark not in self._rung:
                 self._rung.add(mark)
-                if self.rng.random() < LOOKS:
-                    asked = self.super_users[last["data"]["super_user"]]
+                asked = self.super_users.get(last["data"]["super_user"])
+                if asked and self.rng.random() < LOOKS and not self._is_left(LEFT[State.OFFERED]):
                     self.agenda.after(self.rng.uniform(1, 14), partial(self._look_at_desk, asked))
 
     def _look_at_desk(self, super_user: Visitor) -> None:

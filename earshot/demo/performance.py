@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 
@@ -12,34 +12,26 @@ from earshot.demo.agenda import Agenda
 from earshot.demo.audience import Audience
 from earshot.demo.insiders import Insiders
 from earshot.demo.stage import Stage
-from earshot.demo.story import DAYS, ENDS, Happening
+from earshot.demo.story import Happening
 
 #: story time between two rounds of the house: the longer one where less than `BUSY` posts came since the last
 ROUND, LONG_ROUND, BUSY = timedelta(minutes=30), timedelta(minutes=60), 5
 LIVE_ROUND = timedelta(seconds=8)
 READS_THANKS = timedelta(hours=6)
-#: so many posts of the last day are kept for the visitor's eyes, and come every so many seconds
-HELD_BACK = 60
+#: seconds between two posts, once it is live
 LIVE_GAP = (5.0, 10.0)
-#: from so long before the story is live most of the work is left to the visitor
-LEFT_TO_VISITOR = timedelta(hours=40)
-
-
-def beginning(now: datetime) -> datetime:
-    """When the story begins, so that its last day is today."""
-    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
+#: from so long before the story is live more and more work is left to the visitor
+LEFT_TO_VISITOR = timedelta(hours=12)
 
 
 class Performance:
     """One playing of the story on a stage.
 
-    `upto`: the moment of the story from which it is live; `held`: how many posts are kept for then at least; `left`: how long before that
-    the brand's own people begin to leave work to the visitor.
+    `upto`: the moment of the story until which it is played fast; `left`: how long before that the brand's own people begin to leave
+    work to the visitor.
     """
 
-    def __init__(
-        self, stage: Stage, *, began: datetime, upto: timedelta, seed: int, held: int = HELD_BACK, left: timedelta = LEFT_TO_VISITOR
-    ) -> None:
+    def __init__(self, stage: Stage, *, began: datetime, upto: timedelta, seed: int, left: timedelta = LEFT_TO_VISITOR) -> None:
         self.stage = stage
         self.began = began
         rng = Random(seed)
@@ -47,8 +39,10 @@ class Performance:
         self._came = 0
         self.agenda = Agenda(stage.clock)
         self.audience = Audience(stage, self.agenda, rng)
-        self.insiders = Insiders(stage, self.audience, self.agenda, rng, leaves_from=began + upto - left)
-        self.upto, self.played, self.kept = upto, *_parted(stage.story.happenings, upto, held)
+        self.insiders = Insiders(stage, self.audience, self.agenda, rng, leaves=(began + upto - left, began + upto))
+        self.upto = upto
+        self.played = [h for h in stage.story.happenings if h.at < upto]
+        self.kept = stage.story.happenings[len(self.played) :]
         for happening in self.played:
             self.agenda.note(began + happening.at, partial(self._post, happening))
         self.agenda.note(began + ROUND, self._round)
@@ -109,11 +103,3 @@ class Performance:
     def _work(self) -> None:
         self.audience.listen()
         self.insiders.look()
-
-
-def _parted(happenings: Sequence[Happening], upto: timedelta, held: int) -> tuple[Sequence[Happening], Sequence[Happening]]:
-    """What is played at once, and what is kept: all that comes after `upto`, and at least `held`; nothing where `upto` is the end."""
-    if upto >= ENDS:
-        return happenings, ()
-    first_kept = min(sum(h.at <= upto for h in happenings), max(len(happenings) - held, 0))
-    return happenings[:first_kept], happenings[first_kept:]

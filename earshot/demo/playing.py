@@ -15,10 +15,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from earshot.demo.agenda import Clock
-from earshot.demo.performance import Performance, beginning
+from earshot.demo.performance import Performance
 from earshot.demo.result import Result, result_of
 from earshot.demo.stage import PASSWORD, Stage, set_stage
-from earshot.demo.story import ENDS, read_story
+from earshot.demo.story import ENDS, live_from, read_story, with_a_rush
 from earshot.scheduler import utc_now
 from earshot.storage.accounts import Account, Role
 
@@ -49,13 +49,13 @@ def play(*, port: int | None = None, check: bool = False, database_url: str | No
     Raises `EarshotError` when the port is taken, the database is in use, or the check finds that something went wrong.
     """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    console, now = Console(highlight=False), utc_now()
-    began = beginning(now)
+    console, story = Console(highlight=False), with_a_rush(read_story(seed=seed))
+    began = utc_now() - live_from(story)
     port = (0 if check else PORT) if port is None else port
-    clock, upto = Clock(began), ENDS if check else now - began
+    upto = ENDS if check else live_from(story)
     with (
         _interruptible(),
-        set_stage(read_story(seed=seed), clock, port=port, database_url=database_url, seed=seed) as stage,
+        set_stage(story, Clock(began), port=port, database_url=database_url, seed=seed) as stage,
         closing(Performance(stage, began=began, upto=upto, seed=seed)) as performance,
     ):
         if check:
@@ -96,6 +96,7 @@ def _show(console: Console, stage: Stage, performance: Performance) -> None:
         "\nFrom here on it is live: " + f"{len(performance.kept)} more posts come within the next minutes. Sign in and work along:\n"
     )
     _print_links(console, stage)
+    performance.insiders.leave_alone(_busiest(stage).id)
     console.print("Ctrl-C ends the demo.")
     performance.go_on(threading.Event())
 
@@ -131,9 +132,13 @@ def _guests(stage: Stage) -> Iterator[tuple[str, Account]]:
     for tier in sorted({a.tier for a in accounts if a.tier}):
         staff = next(a for a in accounts if a.tier is tier)
         yield f"staff, {tier.value.replace('_', ' ')}", staff
-    busiest = max((a for a in accounts if a.role is Role.SUPER_USER), key=lambda a: _offers(stage, a))
+    busiest = _busiest(stage)
     yield f"super-user ({_offers(stage, busiest)} open offers)", busiest
     yield "marketer", next(a for a in accounts if a.role is Role.MARKETER)
+
+
+def _busiest(stage: Stage) -> Account:
+    return max((a for a in stage.accounts.values() if a.role is Role.SUPER_USER), key=lambda a: _offers(stage, a))
 
 
 def _offers(stage: Stage, account: Account) -> int:

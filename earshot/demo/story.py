@@ -26,6 +26,10 @@ DAYS = 14
 ENDS = timedelta(days=DAYS)
 
 REPOSTS, NEAR_COPIES, REPLIES = 450, 200, 450
+#: so many posts are kept for the visitor's eyes
+HELD_BACK = 60
+#: what happens in so long a time before that happens so many times faster
+RUSH, RUSH_HURRY = timedelta(hours=60), 15
 _MOST_USES_OF_A_REPLY = 4
 #: when the cloud is down
 OUTAGE = (timedelta(days=8, hours=18, minutes=40), timedelta(days=8, hours=22, minutes=15))
@@ -136,6 +140,24 @@ def read_story(*, seed: int = 7) -> Story:
         articles=tuple(Article(**{**article, "words": tuple(article.get("words", ()))}) for article in _toml("articles.toml")["articles"]),
         staff_answers=_staff_answers(),
     )
+
+
+def live_from(story: Story) -> timedelta:
+    """The moment when the visitor comes: whatever the time of day is, just so much is still to come."""
+    return story.happenings[-HELD_BACK].at
+
+
+def with_a_rush(story: Story) -> Story:
+    """The same story, so hurried just before the visitor comes that there is something to do."""
+    until, saved = live_from(story), RUSH - RUSH / RUSH_HURRY
+    begins = until - RUSH
+
+    def hurried(at: timedelta) -> timedelta:
+        if at <= begins:
+            return at
+        return begins + (at - begins) / RUSH_HURRY if at < until else at - saved
+
+    return replace(story, happenings=tuple(replace(h, at=hurried(h.at)) for h in story.happenings))
 
 
 def names_the_brand(text: str) -> bool:

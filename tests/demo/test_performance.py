@@ -12,10 +12,10 @@ import pytest
 
 from earshot.case import State
 from earshot.demo.agenda import Agenda, Clock
-from earshot.demo.performance import Performance, beginning
+from earshot.demo.performance import Performance
 from earshot.demo.result import Result, result_of
 from earshot.demo.stage import set_stage
-from earshot.demo.story import ENDS, Story, read_story
+from earshot.demo.story import Story, read_story
 from earshot.errors import ConfigurationError
 from earshot.scheduler import utc_now
 
@@ -29,10 +29,10 @@ def a_day() -> Story:
 
 
 @contextmanager
-def playing(*, upto: timedelta = UPTO, began: datetime = BEGAN, held: int = 0) -> Iterator[Performance]:
+def playing(*, upto: timedelta = UPTO, began: datetime = BEGAN) -> Iterator[Performance]:
     with (
         set_stage(a_day(), Clock(began)) as stage,
-        closing(Performance(stage, began=began, upto=upto, seed=7, held=held, left=timedelta(0))) as performance,
+        closing(Performance(stage, began=began, upto=upto, seed=7, left=timedelta(0))) as performance,
     ):
         yield performance
 
@@ -116,12 +116,6 @@ def test_a_port_that_is_taken_is_named_with_the_remedy(played: Performance) -> N
     taken = played.stage.settings.port
     with pytest.raises(ConfigurationError, match=f"port {taken} is taken"), set_stage(a_day(), Clock(BEGAN), port=taken):
         pass
-
-
-def test_the_last_day_of_the_story_is_today() -> None:
-    now = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
-    assert now - beginning(now) < ENDS
-    assert (beginning(now) + ENDS).date() == datetime(2026, 11, 22, tzinfo=UTC).date()
 
 
 def test_an_agenda_is_kept_in_the_order_of_time_and_the_clock_goes_along() -> None:

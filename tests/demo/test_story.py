@@ -12,7 +12,7 @@ from earshot.case import Tier
 from earshot.demo.networks.search import Seen, compile_query
 from earshot.demo.networks.world import Post
 from earshot.demo.stage import QUERIES
-from earshot.demo.story import DAYS, ENDS, Happening, Labels, Story, read_story
+from earshot.demo.story import DAYS, ENDS, HELD_BACK, Happening, Labels, Story, live_from, read_story, with_a_rush
 from earshot.storage.accounts import Role
 from earshot.web.drafts import counted
 
@@ -113,3 +113,12 @@ def test_the_labels_say_who_should_answer(labels: Labels, tier: Tier) -> None:
 def test_the_same_seed_grows_the_same_story(story: Story) -> None:
     assert read_story() == story
     assert read_story(seed=8).happenings != story.happenings
+
+
+def test_the_visitor_comes_at_a_busy_hour_and_much_is_still_to_come(story: Story) -> None:
+    rushed = with_a_rush(story)
+    comes = live_from(rushed)
+    assert sum(h.at >= comes for h in rushed.happenings) >= HELD_BACK
+    assert sum(comes - timedelta(hours=3) <= h.at < comes for h in rushed.happenings) >= 50
+    assert [h.key for h in rushed.happenings] == [h.key for h in story.happenings]
+    assert [h.at for h in rushed.happenings] == sorted(h.at for h in rushed.happenings)
