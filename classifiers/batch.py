@@ -89,11 +89,13 @@ class Batch:
         confidence = np.take_along_axis(probability, chosen[:, None], axis=1)[:, 0] * self.trust
         chosen = np.where(self.languages.is_blank, head.labels.index(blank), chosen)
         values = np.where(self.languages.is_blank, 0.0, values)
-        by = f"{question}-{self.model.version}"
-        return [
-            Score(name=question, label=head.labels[c], value=v, confidence=p, by=by)
-            for c, v, p in zip(chosen.tolist(), rounded(values), rounded(confidence), strict=True)
-        ]
+        return Score.batch(
+            name=question,
+            labels=map(head.labels.__getitem__, chosen.tolist()),
+            values=rounded(values),
+            confidences=rounded(confidence),
+            by=f"{question}-{self.model.version}",
+        )
 
     def probability(self, question: str, label: str) -> NDArray[np.float32]:
         """(mentions,) how probable `label` is."""

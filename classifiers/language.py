@@ -55,11 +55,8 @@ class Languages:
 def language(batch: Batch) -> list[Score]:
     """Label: ISO 639-1 code or `unsure`. Value: 0..1, the same as the confidence; 0 for `unsure`."""
     told = batch.languages
-    by = f"language-{batch.model.version}"
-    return [
-        Score(name="language", label=code, value=sure, confidence=sure, by=by)
-        for code, sure in zip(told.codes.tolist(), np.round(told.confidence, 4).tolist(), strict=True)
-    ]
+    sure = np.round(told.confidence, 4).tolist()
+    return Score.batch(name="language", labels=told.codes.tolist(), values=sure, confidences=sure, by=f"language-{batch.model.version}")
 
 
 def tell(tokens: Tokens, probability: NDArray[np.float32], labels: Sequence[str]) -> Languages:

@@ -36,7 +36,8 @@ class Span:
 
 def personal_data(batch: Batch) -> list[Score]:
     """Label: `none`, or the kinds found, parted by spaces. Value: how many spans."""
-    return [_score(found) for found in batch.shown]
+    nothing = _score([])
+    return [_score(found) if found else nothing for found in batch.shown]
 
 
 def spans(text: str) -> list[Span]:

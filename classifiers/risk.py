@@ -27,8 +27,10 @@ def risk(batch: Batch) -> list[Score]:
     likeliest = of_kind.argmax(axis=1)
     has_risk = (any_risk >= 0.5) | ((named > 0).any(axis=1) & ~batch.languages.is_blank)
     confidence = np.where(has_risk, of_kind.max(axis=1, initial=0.0), 1 - any_risk) * batch.trust
-    by = f"risk-{batch.model.version}"
-    return [
-        Score(name="risk", label=KINDS[kind] if risky else "none", value=value, confidence=sure, by=by)
-        for risky, kind, value, sure in zip(has_risk.tolist(), likeliest.tolist(), rounded(any_risk), rounded(confidence), strict=True)
-    ]
+    return Score.batch(
+        name="risk",
+        labels=[KINDS[kind] if risky else "none" for risky, kind in zip(has_risk.tolist(), likeliest.tolist(), strict=True)],
+        values=rounded(any_risk),
+        confidences=rounded(confidence),
+        by=f"risk-{batch.model.version}",
+    )

@@ -12,6 +12,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+import numpy as np
+
 #: A post is read up to here: the beginning and the end of a longer one. What a post wants stands there, and a flood stays cheap.
 LONGEST = 8_000
 _TAIL = 2_000
@@ -22,6 +24,7 @@ _INVISIBLE = re.compile(
 )
 _STACKED_MARKS = re.compile(f"([{_MARKS}]{{2}})[{_MARKS}]+")
 _BREAKS = re.compile(r"[^\S ]")
+_ASCII_BREAKS = {point: " " for point in range(128) if _BREAKS.match(chr(point))}  # the same, many times faster
 _LINK = re.compile(r"(?:https?\b|www\.)[^\s\u2e80-\u9fff\uac00-\ud7af]*")
 _EMAIL_DOMAIN = re.compile(r"@(?<=\w@)[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 _HANDLE = re.compile(r"@(?:[A-Za-z0-9_][A-Za-z0-9_.\-]*|\w{1,20}(?=[\s:,]|\Z))")
@@ -49,8 +52,18 @@ def normalise_all(texts: Sequence[str]) -> list[str]:
         joined = _HANDLE.sub("@", _EMAIL_DOMAIN.sub(" xemailx", joined))
     if "<" in joined or "__" in joined:
         joined = _MASK.sub(lambda mask: "xemailx" if "mail" in mask[0] else "xnumberx", joined)
-    joined = _LONG_NUMBER.sub("xnumberx", joined)
-    return collapse_runs(joined).split("\n") if texts else []
+    lines = _LONG_NUMBER.sub("xnumberx", joined).split("\n") if texts else []
+    for number in _with_runs(lines):
+        lines[number] = collapse_runs(lines[number])
+    return lines
+
+
+def _with_runs(lines: Sequence[str]) -> list[int]:
+    """Which lines hold four equal characters in a row: few, and looking for them all at once costs far less than the pattern."""
+    points = np.frombuffer("\n".join(lines).encode("utf-32-le", "replace"), np.uint32)
+    same = points[1:] == points[:-1]
+    runs = np.flatnonzero(same[2:] & same[1:-1] & same[:-2])
+    return np.unique(np.searchsorted(np.flatnonzero(points == ord("\n")), runs)).tolist() if len(runs) else []
 
 
 def collapse_runs(text: str) -> str:
@@ -65,7 +78,8 @@ def _one_line(text: str) -> str:
         text = html.unescape(text)
     if not text.isascii():
         text = _fold(text)
-    return _BREAKS.sub(" ", text)
+        return _BREAKS.sub(" ", text)
+    return text.translate(_ASCII_BREAKS)
 
 
 def _fold(text: str) -> str:

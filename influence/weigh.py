@@ -93,10 +93,7 @@ def weigh(mentions: Sequence[Mention], population: Population) -> list[Score]:
         _label(value) if sure else "unknown" for value, sure in zip(measured.value.tolist(), measured.confidence.tolist(), strict=True)
     ]
     values, confidence = np.round(measured.value, 4).tolist(), np.round(measured.confidence, 4).tolist()
-    return [
-        Score(name="influence", label=label, value=value, confidence=sure, by=population.by)
-        for label, value, sure in zip(labels, values, confidence, strict=True)
-    ]
+    return Score.batch(name="influence", labels=labels, values=values, confidences=confidence, by=population.by)
 
 
 def explain(mention: Mention, population: Population) -> tuple[Factor, ...]:
