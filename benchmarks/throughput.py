@@ -31,7 +31,8 @@ from earshot.rooms import Rooms
 from earshot.scheduler import ease_collector
 from earshot.settings import load_settings
 from earshot.storage import Store
-from listener.archive import read_archive
+from escalation.policy import default_policy
+from listener.archive import parse_score_line, read_archive
 
 STORY = Path(__file__).parent.parent / "earshot" / "demo" / "story"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -59,9 +60,23 @@ def measure(n: int) -> dict[str, Any]:
         lines = list(islice(raw_lines(), n))
         vader = time_vader([orjson.loads(line)["text"] for line in lines])
         ours = {processes: time_processes(lines, Path(folder), processes) for processes in (1, 2)}
+    one = time_one(lines[:300])
     for each in ours.values():
         each["times_vader"] = round(vader["cpu_seconds"] / each["cpu_seconds"], 3)
-    return {"mentions": n, "vader": vader, "one process": ours[1], "two processes": ours[2]}
+    return {"mentions": n, "vader": vader, "one process": ours[1], "two processes": ours[2], "one mention": one}
+
+
+def time_one(lines: list[bytes]) -> dict[str, float]:
+    """Milliseconds to score and route a single mention, one after the other, after the start."""
+    rooms = Rooms(policy=default_policy())
+    mentions = [parse_score_line(line, number) for number, line in enumerate(lines, start=1)]
+    took = []
+    for mention in mentions:
+        start = time.perf_counter()
+        rooms.triage(rooms.score([mention]), now=NOW)
+        took.append(1000 * (time.perf_counter() - start))
+    warm = sorted(took[10:])
+    return {"median_ms": round(warm[len(warm) // 2], 2), "p99_ms": round(warm[int(len(warm) * 0.99)], 2)}
 
 
 def raw_lines(seed: int = 1) -> Iterator[bytes]:
@@ -193,6 +208,8 @@ def as_text(figures: dict[str, Any]) -> str:
             f"{name:14} wall {each['wall_seconds']:7.2f} s  cpu {each['cpu_seconds']:7.2f} s  "
             f"{each['per_wall_second']:6}/s  {each['per_cpu_second']:6}/cpu-s{ratio}{memory}"
         )
+    one = figures["one mention"]
+    lines.append(f"one mention    median {one['median_ms']} ms, p99 {one['p99_ms']} ms")
     total = sum(figures["one process"]["stages_cpu_seconds"].values())
     for stage, seconds in sorted(figures["one process"]["stages_cpu_seconds"].items(), key=lambda item: -item[1]):
         lines.append(f"    {stage:24} {seconds:7.2f} s  {100 * seconds / total:3.0f} %")
