@@ -194,7 +194,7 @@ def _keys(normal: list[bytes]) -> list[tuple[int, ...]]:
     token, last, text = token[fits], last[fits], text[fits]
     shingles = hashed.spans(start[token], stop[last], salt=2)
     rank = _rank(shingles, stop[last] - start[token])
-    order = np.lexsort((rank, text))
+    order = np.lexsort((rank, text.astype(np.uint16) if count < 2**16 else text))  # 16 bits are sorted by radix
     opening = order[token[order] - edges[text[order]] < _OPENING]
     chosen = np.concatenate([_first(text[opening], shingles[opening], KEYS // 2), _first(text[order], shingles[order], KEYS)])
 
