@@ -282,6 +282,7 @@ def test_a_full_disk_is_said_to_be_leaves_nothing_half_written_and_work_resumes(
         sam_is_refused(store)
 
         disk.free()
+        store.release_claims(lambda _: True)  # the import ended: a worker that starts gives back what it had claimed
         house = House(settings, store, Rooms(policy=default_policy()), clock=lambda: NOW)
         while house.understand():  # a worker that goes on where the import stopped
             pass
