@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Column, Table, select, update
 
 from earshot.storage.database import Database
+from earshot.storage.steps import lock_cases
 from earshot.storage.tables import HEARD, CaseRow, MentionRow, ReplyRow, SourceRow, table
 
 _MENTION, _CASE, _REPLY, _SOURCE = table(MentionRow), table(CaseRow), table(ReplyRow), table(SourceRow)
@@ -23,11 +24,13 @@ def release_claims(database: Database, is_dead: Callable[[str], bool]) -> None:
         (_REPLY, _REPLY.c.claimed_by, _REPLY.c.claimed_until),
         (_SOURCE, _SOURCE.c.lease_by, _SOURCE.c.lease_until),
     ]
-    with database.writing() as connection:
-        for rows, by, until in claimed:
+    for rows, by, until in claimed:
+        with database.writing() as connection:
             claimants = select(by).where(by.is_not(None)).distinct()
             if rows is _MENTION:
                 claimants = claimants.where(_MENTION.c.stage == HEARD)
             dead = [name for name in connection.execute(claimants).scalars() if is_dead(name)]
+            if dead and rows is _CASE:
+                lock_cases(connection, by.in_(dead))
             if dead:
                 connection.execute(update(rows).where(by.in_(dead)).values({until.name: _ENDED}))

@@ -12,7 +12,7 @@ from earshot.case import AnswerState, Case, Move, Offer, OfferState, PassReason,
 from earshot.errors import BadInput, Conflict
 from earshot.storage.database import Database
 from earshot.storage.rows import case_of
-from earshot.storage.steps import lock_case, step
+from earshot.storage.steps import lock_case, lock_cases, step
 from earshot.storage.tables import AnswerRow, CaseRow, LabelRow, MentionRow, OfferRow, ReplyRow, SuperUserRow, table
 
 _CASE, _OFFER, _SUPER_USER, _MENTION, _LABEL = table(CaseRow), table(OfferRow), table(SuperUserRow), table(MentionRow), table(LabelRow)
@@ -92,6 +92,7 @@ class Handover:
         made = 0
         with self._db.writing() as connection:
             room = self._room(connection, {offer.super_user for offer in offers})
+            lock_cases(connection, _CASE.c.id.in_([offer.case_id for offer in offers]))
             for offer in offers:
                 case = lock_case(connection, offer.case_id)
                 is_ours = case["state"] == State.QUEUED and case["tier"] == Tier.COMMUNITY and case["claimed_by"] == worker
@@ -139,8 +140,9 @@ class Handover:
     def release(self, *, worker: str) -> None:
         """Let go of what was claimed and not offered: nobody was free. It is looked at again at the next round."""
         with self._db.writing() as connection:
-            mine = update(_CASE).where(_CASE.c.claimed_by == worker, _CASE.c.state == State.QUEUED.value)
-            connection.execute(mine.values(claimed_by=None, claimed_until=None))
+            mine = and_(_CASE.c.claimed_by == worker, _CASE.c.state == State.QUEUED.value)
+            lock_cases(connection, mine)
+            connection.execute(update(_CASE).where(mine).values(claimed_by=None, claimed_until=None))
 
     def accept(self, offer_id: int, *, by: int, now: datetime, lease: timedelta) -> Case:
         """Take an offered case. Raises `Conflict` when the offer is gone, `BadInput` when it never was hers."""

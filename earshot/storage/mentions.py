@@ -286,6 +286,7 @@ def _keep_mentions(
     claim: Claim | None,
 ) -> list[tuple[int, Heard]]:
     """Write the mentions that are not known yet, with their copy keys; returns these with their ids."""
+    heard = _unknown(connection, heard)
     if not heard:
         return []
     claimed = (HEARD, 0, None, None) if claim is None else (HEARD, 1, claim.worker, stored_time(claim.until))
@@ -298,6 +299,16 @@ def _keep_mentions(
     new = [(id_, h) for id_, h in zip(ids, heard, strict=True) if id_ in stored]
     insert_rows(connection, _COPY_KEY, ("key", "mention_id"), [(key, id_) for id_, h in new for key in set(h.copy_keys)])
     return new
+
+
+def _unknown(connection: Connection, heard: Sequence[Heard]) -> list[Heard]:
+    """What is not stored yet. To insert it again would do nothing, but wait for whoever writes the mention at this moment."""
+    known = set()
+    for network in {h.mention.network for h in heard}:
+        own = [h.mention.native_id for h in heard if h.mention.network == network]
+        stored = select(_MENTION.c.native_id).where(_MENTION.c.network == network, _MENTION.c.native_id.in_(own))
+        known |= {(network, native_id) for native_id in connection.execute(stored).scalars()}
+    return [h for h in heard if (h.mention.network, h.mention.native_id) not in known]
 
 
 def _author_id(mention: Mention, authors: Mapping[tuple[str, str], int]) -> int | None:

@@ -76,7 +76,7 @@ def settle_cases(connection: Connection, batch: Sequence[Routed], settle: Settle
 
 
 def _lock_cases(connection: Connection, keys: Iterable[str]) -> dict[str, Case]:
-    known = select(_CASE).where(_CASE.c.key.in_(sorted(keys))).order_by(_CASE.c.key)
+    known = select(_CASE).where(_CASE.c.key.in_(sorted(keys))).order_by(_CASE.c.id)
     if connection.dialect.name != "sqlite":
         known = known.with_for_update()
     return {row["key"]: case_of(row) for row in connection.execute(known).mappings()}

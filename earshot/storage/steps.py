@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
 
 from earshot.case import OWNED, AnswerState, IllegalMove, Move, OfferState, State, after
 from earshot.errors import BadInput, Conflict
@@ -24,6 +24,15 @@ def lock_case(connection: Connection, case_id: int) -> RowMapping:
     if row is None:
         raise BadInput(f"there is no case {case_id}")
     return row
+
+
+def lock_cases(connection: Connection, wanted: ColumnElement[bool]) -> None:
+    """Lock the cases that are `wanted` until the transaction ends.
+
+    Whoever locks more than one case does so in the order of their ids: then no two transactions wait for each other.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(select(_CASE.c.id).where(wanted).order_by(_CASE.c.id).with_for_update()).all()
 
 
 def step(
