@@ -1,11 +1,9 @@
 """Fit the weights: `python -m classifiers.train DATA_DIR [--out FOLDER]`.
 
-Signals first (large public sets, one linear model each), then language, then the heads: each head is a linear model per label over hashed
-words,
-cues and signals, learnt from the posts that may teach; its probabilities are calibrated on answers that each post got from weights which
-had not
-seen it (five folds). The same data give the same weights. Weights whose
-figures, judged on posts they had not seen, are worse than those installed are not written.
+Signals first (large public sets, one linear model each), then language, then the heads: each head is a linear model per label over
+hashed words, cues and signals, learnt from the posts that may teach; its probabilities are calibrated on answers that each post got from
+weights which had not seen it (five folds). The same data give the same weights. Weights whose figures, judged on posts they had not seen,
+are worse than those installed are not written.
 """
 
 from __future__ import annotations
