@@ -27,7 +27,7 @@ from earshot.errors import DatabaseBusy, DatabaseFull
 from earshot.importing import import_archive
 from earshot.pipeline import Worker
 from earshot.rooms import Rooms
-from earshot.scheduler import House
+from earshot.scheduler import House, utc_now
 from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
 from earshot.storage.sources import SourceState
@@ -283,7 +283,8 @@ def test_a_full_disk_is_said_to_be_leaves_nothing_half_written_and_work_resumes(
 
         disk.free()
         store.release_claims(lambda _: True)  # the import ended: a worker that starts gives back what it had claimed
-        house = House(settings, store, Rooms(policy=default_policy()), clock=lambda: NOW)
+        lease = timedelta(seconds=settings.lease_seconds)  # what the import held becomes free
+        house = House(settings, store, Rooms(policy=default_policy()), clock=lambda: utc_now() + lease)
         while house.understand():  # a worker that goes on where the import stopped
             pass
         assert store.mentions.counts()["heard"] == 0
