@@ -9,6 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from msgspec import Struct
+
 from earshot.mention import require_aware
 
 
@@ -146,8 +148,7 @@ class Event:
         require_aware(self.at, "Event.at")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """One author's need in one thread. `key` is unique: "network:author:thread", or "network:mention" where either is unknown."""
 
     id: int
@@ -184,8 +185,7 @@ def replay(events: Iterable[Event]) -> tuple[State, Tier, int | None]:
     return state, tier, assignee
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(Struct, frozen=True, kw_only=True):
     """The decision on a case. Deciding twice on the same inputs gives the same route."""
 
     tier: Tier

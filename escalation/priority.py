@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from earshot.case import Route
 from earshot.mention import Score, ScoredMention
@@ -22,8 +23,7 @@ class Part(NamedTuple):
     words: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Priority:
+class Priority(Struct, frozen=True):
     """0..1, higher first; the sum of its parts."""
 
     value: float

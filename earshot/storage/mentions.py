@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec import Struct
 from sqlalchemy import Connection, delete, func, or_, select, update
 
 from earshot.errors import Conflict
@@ -45,8 +46,7 @@ _AUTHOR, _MENTION, _COPY_KEY, _CASE = table(AuthorRow), table(MentionRow), table
 _EVENT, _REPLY, _SOURCE, _GAP = table(EventRow), table(ReplyRow), table(SourceRow), table(GapRow)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Heard(Struct, frozen=True, kw_only=True):
     """A mention on its way in, with the cheap keys that near copies share."""
 
     mention: Mention
@@ -73,8 +73,7 @@ class Claim:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class Waiting(Struct, frozen=True, kw_only=True):
     """A claimed mention that nobody understood yet."""
 
     id: int
@@ -93,8 +92,7 @@ class Kept:
     waiting: tuple[Waiting, ...] = ()  #: the new ones, where they were claimed at once
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Original:
+class Original(Struct, frozen=True, kw_only=True):
     """The mention that a text may be a copy of."""
 
     id: int

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from earshot.case import Case, Move, Route
@@ -28,8 +28,7 @@ _CURRENT = (
 _OPENED = ("id", "key", "network", "author_id", "mention_id", "mentions", "replies", "opened_at", *_CURRENT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routed:
+class Routed(Struct, frozen=True, kw_only=True):
     """A mention with all that was decided on it, ready to be written."""
 
     id: int
@@ -42,8 +41,7 @@ class Routed:
     parts: tuple[tuple[str, float, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(Struct, frozen=True, kw_only=True):
     """What becomes of a case when a mention reaches it: the case afterwards, and the steps that led there."""
 
     case: Case

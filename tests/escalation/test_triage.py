@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from earshot.case import Outcome, Route, Tier
 from earshot.mention import Author, Mention, Score, ScoredMention
