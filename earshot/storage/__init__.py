@@ -3,6 +3,7 @@
 mentions    kept with the cursor that brought them, claimed, written back with their cases
 cases       the queue, the case page, every move of a person
 handover    offers to super-users
+drafts      what super-users wrote and somebody must approve
 outbox      replies on their way out, each at most once
 sources     leases, cursors, health
 accounts    sign-ins, roles, the roster
@@ -20,6 +21,7 @@ from earshot.storage.articles import Articles
 from earshot.storage.cases import Cases
 from earshot.storage.claims import release_claims
 from earshot.storage.database import Database
+from earshot.storage.drafts import Drafts
 from earshot.storage.handover import Handover
 from earshot.storage.mentions import Mentions
 from earshot.storage.outbox import Outbox
@@ -36,6 +38,7 @@ class Store:
         self.mentions = Mentions(self.database)
         self.cases = Cases(self.database)
         self.handover = Handover(self.database)
+        self.drafts = Drafts(self.database)
         self.outbox = Outbox(self.database)
         self.sources = Sources(self.database)
         self.accounts = Accounts(self.database)

@@ -33,6 +33,7 @@ from earshot.storage.tables import (
 _CASE, _EVENT, _MENTION, _AUTHOR = table(CaseRow), table(EventRow), table(MentionRow), table(AuthorRow)
 _ANSWER, _REPLY, _OFFER, _LABEL = table(AnswerRow), table(ReplyRow), table(OfferRow), table(LabelRow)
 _ACCOUNT, _SKILL = table(AccountRow), table(SkillRow)
+_DECIDER = _ACCOUNT.alias("decider")
 
 #: what waits for a person
 WAITING = (State.REVIEW, State.QUEUED, State.OFFERED, State.ASSIGNED, State.APPROVAL)
@@ -106,6 +107,7 @@ class WrittenAnswer:
     reply_url: str
     reply_error: str
     sent_at: datetime | None
+    decided_by_name: str | None  #: who approved it or gave it back, where that was somebody else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -421,25 +423,37 @@ class Cases:
                 )
             return case_of(_approve(connection, case, answer_id, by=by, now=now, sending=sending))
 
-    def approve_answer(self, case_id: int, *, by: int, now: datetime, sending: Sending, text: str | None = None) -> Case:
-        """Send the waiting draft to the outbox, in the wording of `text` where given. Raises `NotAllowed` for one's own draft."""
+    def approve_answer(
+        self, case_id: int, *, by: int, now: datetime, sending: Sending, text: str | None = None, draft_id: int | None = None
+    ) -> Case:
+        """Send the waiting draft to the outbox, in the wording of `text` where given. Raises `NotAllowed` for one's own draft.
+
+        `draft_id`: the draft that was read; raises `Conflict` when another one waits by now.
+        """
         with self._db.writing() as connection:
             case = lock_case(connection, case_id)
-            draft = _draft(connection, case_id)
-            if draft["by"] == by:
-                raise NotAllowed("somebody else has to approve your own draft")
+            draft = _draft(connection, case_id, by=by, draft_id=draft_id)
             if text is not None and text.strip() and text.strip() != draft["text"]:
                 connection.execute(update(_ANSWER).where(_ANSWER.c.id == draft["id"]).values(text=text.strip()))
             return case_of(_approve(connection, case, draft["id"], by=by, now=now, sending=sending))
 
-    def reject_answer(self, case_id: int, *, by: int, now: datetime, note: str) -> Case:
-        """Give a draft back to who wrote it, saying why."""
+    def reject_answer(
+        self, case_id: int, *, by: int, now: datetime, note: str, lease_until: datetime | None = None, draft_id: int | None = None
+    ) -> Case:
+        """Give a draft back to who wrote it, saying why; she has the case until `lease_until`. Refuses as `approve_answer` does."""
         with self._db.writing() as connection:
             case = lock_case(connection, case_id)
-            draft = _draft(connection, case_id)
+            draft = _draft(connection, case_id, by=by, draft_id=draft_id)
             _decide(connection, draft["id"], AnswerState.REJECTED, by=by, now=now, note=note)
             moved = step(
-                connection, case, Move.REJECT, actor=_account(by), at=now, reason=note or "draft given back", data={"answer": draft["id"]}
+                connection,
+                case,
+                Move.REJECT,
+                actor=_account(by),
+                at=now,
+                reason=note or "draft given back",
+                data={"answer": draft["id"]},
+                lease_until=lease_until,
             )
             return case_of(moved)
 
@@ -607,12 +621,14 @@ def _answers(case_id: int) -> Any:
         select(
             _ANSWER,
             _ACCOUNT.c.name.label("by_name"),
+            _DECIDER.c.name.label("decided_by_name"),
             _REPLY.c.state.label("reply_state"),
             _REPLY.c.url,
             _REPLY.c.error,
             _REPLY.c.settled_at,
         )
         .join(_ACCOUNT, _ACCOUNT.c.id == _ANSWER.c.by)
+        .outerjoin(_DECIDER, and_(_DECIDER.c.id == _ANSWER.c.decided_by, _DECIDER.c.id != _ANSWER.c.by))
         .outerjoin(_REPLY, _REPLY.c.answer_id == _ANSWER.c.id)
         .where(_ANSWER.c.case_id == case_id)
         .order_by(_ANSWER.c.id)
@@ -633,6 +649,7 @@ def _written(row: RowMapping) -> WrittenAnswer:
         reply_url=row["url"] or "",
         reply_error=row["error"] or "",
         sent_at=row["settled_at"] if row["reply_state"] == ReplyState.SENT else None,
+        decided_by_name=row["decided_by_name"],
     )
 
 
@@ -696,7 +713,8 @@ def _taken(connection: Connection, case: RowMapping, by: int, now: datetime) -> 
     return case
 
 
-def _draft(connection: Connection, case_id: int) -> RowMapping:
+def _draft(connection: Connection, case_id: int, *, by: int, draft_id: int | None) -> RowMapping:
+    """The draft of somebody else that waits for `by` to decide."""
     draft = (
         connection.execute(
             select(_ANSWER)
@@ -709,6 +727,10 @@ def _draft(connection: Connection, case_id: int) -> RowMapping:
     )
     if draft is None:
         raise Conflict(f"case {case_id} has no draft that waits for approval")
+    if draft_id not in (None, draft["id"]):
+        raise Conflict("the draft was written anew meanwhile; read it as it stands now")
+    if draft["by"] == by:
+        raise NotAllowed("somebody else has to approve your own draft")
     return draft
 
 
@@ -776,6 +798,8 @@ _UNDOABLE = frozenset(
 
 
 def _may_undo(last: RowMapping, by: int) -> None:
+    if last["move"] == Move.SENT:
+        raise Conflict("the reply stands on the network already; it cannot be taken back")
     if not last["actor"].startswith("account:"):
         raise Conflict(
             f"the last step was not a person's ({last['actor']}: {last['move']}); choose another tier or reopen the case instead"
@@ -787,9 +811,12 @@ def _may_undo(last: RowMapping, by: int) -> None:
 
 
 def _take_back_answer(connection: Connection, case_id: int, move: Move, *, into: AnswerState) -> None:
-    """Withdraw the answer that a taken-back step wrote or approved. Raises `Conflict` once it may have left the house."""
+    """Put the answer back to where it was before a step. Raises `Conflict` once it may have left the house."""
     if move is Move.DRAFT:
         withdraw_draft(connection, case_id)
+    if move is Move.REJECT:
+        latest = select(func.max(_ANSWER.c.id)).where(_ANSWER.c.case_id == case_id).scalar_subquery()
+        _undecide(connection, latest, AnswerState.DRAFT)
     if move is not Move.APPROVE:
         return
     latest = select(func.max(_REPLY.c.id)).where(_REPLY.c.case_id == case_id).scalar_subquery()
@@ -798,11 +825,12 @@ def _take_back_answer(connection: Connection, case_id: int, move: Move, *, into:
     ).first()
     if withdrawn is None:
         raise Conflict("the reply is on its way to the network already; it cannot be taken back")
-    answer = connection.execute(
-        update(_ANSWER)
-        .where(_ANSWER.c.id == withdrawn.answer_id)
-        .values(state=into.value, decided_by=None, decided_at=None)
-        .returning(_ANSWER.c.by)
-    ).one()
+    by = _undecide(connection, withdrawn.answer_id, into)
     topics = connection.execute(select(_CASE.c.topics).where(_CASE.c.id == case_id)).scalar_one() or []
-    _count_answer(connection, answer.by, topics, by=-1)
+    _count_answer(connection, by, topics, by=-1)
+
+
+def _undecide(connection: Connection, answer_id: Any, into: AnswerState) -> int:
+    """The answer as if nobody had decided on it; returns who wrote it."""
+    undecided = update(_ANSWER).where(_ANSWER.c.id == answer_id).values(state=into.value, decided_by=None, decided_at=None, note="")
+    return int(connection.execute(undecided.returning(_ANSWER.c.by)).scalar_one())

@@ -13,10 +13,10 @@ from earshot.errors import BadInput, Conflict
 from earshot.storage.database import Database
 from earshot.storage.rows import case_of
 from earshot.storage.steps import lock_case, lock_cases, step
-from earshot.storage.tables import AnswerRow, CaseRow, LabelRow, MentionRow, OfferRow, ReplyRow, SuperUserRow, table
+from earshot.storage.tables import AccountRow, AnswerRow, CaseRow, LabelRow, MentionRow, OfferRow, ReplyRow, SuperUserRow, table
 
 _CASE, _OFFER, _SUPER_USER, _MENTION, _LABEL = table(CaseRow), table(OfferRow), table(SuperUserRow), table(MentionRow), table(LabelRow)
-_ANSWER, _REPLY = table(AnswerRow), table(ReplyRow)
+_ANSWER, _REPLY, _DECIDER = table(AnswerRow), table(ReplyRow), table(AccountRow).alias("decider")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,7 @@ class PastAnswer:
     state: AnswerState
     written_at: datetime
     note: str  #: what a reviewer said
+    decided_by_name: str | None  #: who approved it or gave it back, where that was somebody else
     helped: bool | None  #: None: nobody said yet
     reply_url: str  #: where it stands on the network
 
@@ -239,8 +240,9 @@ class Handover:
     def answers_of(self, super_user: int, *, limit: int = 10) -> list[PastAnswer]:
         """What a super-user wrote lately, newest first, with what came of it. One statement."""
         statement = (
-            select(_ANSWER, _CASE.c.network, _REPLY.c.url)
+            select(_ANSWER, _CASE.c.network, _REPLY.c.url, _DECIDER.c.name.label("decided_by_name"))
             .join(_CASE, _CASE.c.id == _ANSWER.c.case_id)
+            .outerjoin(_DECIDER, and_(_DECIDER.c.id == _ANSWER.c.decided_by, _DECIDER.c.id != _ANSWER.c.by))
             .outerjoin(_REPLY, _REPLY.c.answer_id == _ANSWER.c.id)
             .where(_ANSWER.c.by == super_user, _ANSWER.c.state != AnswerState.WITHDRAWN.value)
             .order_by(_ANSWER.c.id.desc())
@@ -255,6 +257,7 @@ class Handover:
                     state=AnswerState(row["state"]),
                     written_at=row["written_at"],
                     note=row["note"],
+                    decided_by_name=row["decided_by_name"],
                     helped=row["accepted"],
                     reply_url=row["url"] or "",
                 )
