@@ -53,6 +53,8 @@ def gate(address: Address) -> Callable[[Request], None]:
             raise SignInFirst(_here(request) if address.method == "GET" else "/")
         if account.role not in address.who:
             raise HTTPException(404)
+        if address.is_for_trusted and not house.may_approve(account):
+            raise HTTPException(403, "Looking over what others write takes a higher trust level. It grows with answers that help.")
 
     return enter
 

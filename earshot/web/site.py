@@ -14,6 +14,7 @@ EVERYONE = frozenset(Role)
 WORKERS = frozenset({Role.ADMIN, Role.MANAGER, Role.STAFF})  #: who see whole cases
 READERS = WORKERS | {Role.MARKETER}
 SUPER_USERS = frozenset({Role.SUPER_USER})
+TRUSTED = True  #: super-users who may approve what others write
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Address:
     page: str
     who: frozenset[Role] | None
     what: str
+    is_for_trusted: bool = False  #: of super-users only those who may approve what others write; the others are refused (403)
 
     @property
     def is_data(self) -> bool:
@@ -60,12 +62,16 @@ SITE: tuple[Address, ...] = (
     Address("POST", "/cases/{case_id}/reopen", "moves:reopen", WORKERS, "Puts a finished case back into its queue."),
     Address("POST", "/cases/{case_id}/undo", "moves:undo", WORKERS, "Takes back the last step."),
     Address("POST", "/cases/{case_id}/label", "moves:label", WORKERS, "Corrects a score."),
-    Address("GET", "/desk", "desk:desk", SUPER_USERS, "A super-user's offers, cases and recent answers."),
+    Address("GET", "/desk", "desk:desk", SUPER_USERS, "A super-user's offers, cases, drafts to look over, and recent answers."),
     Address("GET", "/desk/cases/{case_id}", "desk:show", SUPER_USERS, "A case that was offered to her or is hers, masked."),
     Address("POST", "/desk/offers/{offer_id}/accept", "desk:accept", SUPER_USERS, "Takes an offer."),
     Address("POST", "/desk/cases/{case_id}/pass", "desk:pass_on", SUPER_USERS, "Passes a case on with a reason."),
     Address("POST", "/desk/cases/{case_id}/answer", "desk:answer", SUPER_USERS, "Answers a case of hers."),
     Address("POST", "/desk/cases/{case_id}/undo", "desk:undo", SUPER_USERS, "Takes back her last step."),
+    Address("GET", "/desk/drafts/{case_id}", "drafts:show", SUPER_USERS, "A draft to look over, below its thread, masked.", TRUSTED),
+    Address("POST", "/desk/drafts/{case_id}/approve", "drafts:approve", SUPER_USERS, "Approves that draft.", TRUSTED),
+    Address("POST", "/desk/drafts/{case_id}/give-back", "drafts:give_back", SUPER_USERS, "Gives that draft back with a note.", TRUSTED),
+    Address("POST", "/desk/drafts/{case_id}/undo", "drafts:undo", SUPER_USERS, "Takes back what she decided on it.", TRUSTED),
     Address("POST", "/desk/pause", "desk:pause", SUPER_USERS, "Steps back for a while, or comes back."),
     Address("GET", "/authors", "authors:authors", READERS, "Who matters: the influence table."),
     Address("GET", "/authors.csv", "authors:export", READERS, "The influence table as CSV."),

@@ -47,6 +47,11 @@ class House:
             return None
         return self.store.accounts.session(token, now=self.clock(), lasts=timedelta(hours=self.settings.session_hours))
 
+    def may_approve(self, account: Account) -> bool:
+        """May this super-user approve what others write?"""
+        membership = self.store.accounts.membership(account.id)
+        return membership is not None and self.rooms.may_approve(membership.trust_level)
+
     def notices(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.settings.secret_key.get_secret_value(), salt="notice")
 

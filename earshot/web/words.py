@@ -127,6 +127,8 @@ ANSWERS = {
     AnswerState.REJECTED: "given back",
     AnswerState.WITHDRAWN: "withdrawn",
 }
+#: of a draft, with who did it before
+DECISIONS = {AnswerState.APPROVED: _STEPS[Move.APPROVE], AnswerState.REJECTED: _STEPS[Move.REJECT]}
 
 
 def actor(logged: LoggedEvent) -> str:

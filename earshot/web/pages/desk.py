@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from earshot.case import AnswerState, Case, PassReason, State, Tier
 from earshot.errors import Conflict
 from earshot.storage.accounts import Membership
-from earshot.storage.cases import CasePage
+from earshot.storage.cases import CasePage, WrittenAnswer
 from earshot.storage.handover import DeskItem
 from earshot.web import drafts
 from earshot.web.pages.case import CaseId
@@ -24,6 +24,7 @@ def desk(visit: Visiting) -> Response:
 
 def desk_page(visit: Visit, *, status: int = 200, notice: Notice | None = None) -> Response:
     items, membership = visit.store.handover.desk(visit.me.id), _membership(visit)
+    looks_over = visit.rooms.may_approve(membership.trust_level)
     template = "desk_list.html" if visit.is_partial else "desk.html"
     return visit.page(
         template,
@@ -31,6 +32,8 @@ def desk_page(visit: Visit, *, status: int = 200, notice: Notice | None = None) 
         notice=notice,
         offers=[item for item in items if item.offer_id is not None],
         cases=[item for item in items if item.offer_id is None],
+        looks_over=looks_over,
+        drafts=visit.store.drafts.waiting(approver=visit.me.id, languages=visit.me.languages) if looks_over else [],
         recent=visit.store.handover.answers_of(visit.me.id, limit=10),
         membership=membership,
         checked_first=visit.rooms.needs_approval(membership.trust_level),
@@ -55,6 +58,7 @@ def own_case(visit: Visit, case_id: int, *, status: int = 200, notice: Notice | 
         item=item,
         case=item.case,
         page=page,
+        answers=[answer for answer in page.answers if _shows(answer, visit.me.id)],
         draft=draft or _given_back(page, visit.me.id),
         is_hers=item.case.assignee == visit.me.id and item.case.state is State.ASSIGNED,
         checked_first=visit.rooms.needs_approval(_membership(visit).trust_level),
@@ -67,12 +71,12 @@ def own_case(visit: Visit, case_id: int, *, status: int = 200, notice: Notice | 
 def accept(visit: Visiting, offer_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
     offered = next((item.case for item in visit.store.handover.desk(visit.me.id) if item.offer_id == offer_id), None)
     if offered is None:
-        return _refused(visit, Conflict("this offer is gone: it expired or the case went to somebody else"))
+        return refused(visit, Conflict("this offer is gone: it expired or the case went to somebody else"))
     lease = visit.rooms.lease_until(offered, visit.now) - visit.now
     try:
         case = visit.store.handover.accept(offer_id, by=visit.me.id, now=visit.now, lease=lease)
     except tuple(REFUSALS) as err:
-        return _refused(visit, err)
+        return refused(visit, err)
     return visit.done("It is yours. Thank you!", to=f"/desk/cases/{case.id}", undo=f"/desk/cases/{case.id}/undo")
 
 
@@ -83,7 +87,7 @@ def pass_on(visit: Visiting, case_id: CaseId, reason: Annotated[PassReason, Form
     try:
         visit.store.handover.pass_on(case_id, by=visit.me.id, reason=reason, now=visit.now, tier=tier, due_at=due_at)
     except tuple(REFUSALS) as err:
-        return _refused(visit, err)
+        return refused(visit, err)
     goes_to = "Somebody else will be asked." if tier is Tier.COMMUNITY else "Staff take it from here."
     return visit.done(f"Passed. {goes_to}", to="/desk")
 
@@ -116,7 +120,7 @@ def undo(visit: Visiting, case_id: CaseId) -> Response:
     try:
         visit.store.cases.undo(case_id, by=visit.me.id, now=visit.now)
     except tuple(REFUSALS) as err:
-        return _refused(visit, err)
+        return refused(visit, err)
     return visit.done("Taken back.", to="/desk")
 
 
@@ -137,13 +141,17 @@ def _membership(visit: Visit) -> Membership:
     return visit.store.accounts.membership(visit.me.id) or Membership()
 
 
+def _shows(answer: WrittenAnswer, account_id: int) -> bool:
+    return answer.state is AnswerState.APPROVED or (answer.by == account_id and answer.state is not AnswerState.WITHDRAWN)
+
+
 def _given_back(page: CasePage, account_id: int) -> str:
     """Her last draft that was given back, to be improved."""
     last = page.answers[-1] if page.answers else None
     return last.text if last is not None and last.by == account_id and last.state is AnswerState.REJECTED else ""
 
 
-def _refused(visit: Visit, err: Exception) -> Response:
+def refused(visit: Visit, err: Exception) -> Response:
     if visit.is_partial:
         raise err
     return desk_page(visit, status=REFUSALS[type(err)], notice=Notice(words=sentence(err), kind="problem"))  # type: ignore[index]

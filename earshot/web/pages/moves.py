@@ -101,7 +101,8 @@ def reject(visit: Visiting, case_id: CaseId, note: Note) -> Response:
     def move() -> Case:
         if not note.strip():
             raise BadInput("say in a few words what should be different, so that the next draft is better")
-        return visit.store.cases.reject_answer(case_id, by=visit.me.id, now=visit.now, note=note.strip())
+        lease_until = visit.rooms.lease_until(visit.store.cases.get(case_id), visit.now)
+        return visit.store.cases.reject_answer(case_id, by=visit.me.id, now=visit.now, note=note.strip(), lease_until=lease_until)
 
     return _moved(visit, case_id, move, lambda _: "Given back with your note.")
 
