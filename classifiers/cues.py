@@ -5,6 +5,7 @@ holds.
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.features import Phrases, Tokens, tokenise
-from classifiers.risk_words import KINDS, named_kinds
+from classifiers.risk_words import KINDS, listed
 
 _MOST = 3  #: counts are cut here: the tenth insult says no more than the third
 _FORM = (
@@ -33,27 +34,38 @@ _FORM = (
 )
 
 
-@cache
-def _listed() -> tuple[tuple[str, ...], NDArray[np.int64], Phrases]:
-    kinds = tomllib.loads(files("classifiers").joinpath("cues.toml").read_text(encoding="utf-8"))
-    phrases = [phrase for words in kinds.values() for phrase in words]
-    kind_of = np.repeat(np.arange(len(kinds)), [len(words) for words in kinds.values()])
-    return tuple(kinds), kind_of, Phrases(phrases)
-
-
 def names() -> tuple[str, ...]:
-    return (*_FORM, *_listed()[0], *(f"risk: {kind}" for kind in KINDS))
+    return (*_FORM, *_listed().kinds, *(f"risk: {kind}" for kind in KINDS))
 
 
 def cues(tokens: Tokens) -> NDArray[np.float32]:
     """(texts, cues), each 0..1."""
-    return np.hstack([_form(tokens), _kinds(tokens), named_kinds(tokens)]).astype(np.float32)
+    own, (texts, found) = _listed(), _listed().phrases.find(tokens)
+    is_cue = found < len(own.kind_of)
+    counts = _counted(own, tokens.n, texts[is_cue], found[is_cue])
+    risks = listed().kinds(tokens.n, texts[~is_cue], found[~is_cue] - len(own.kind_of))
+    return np.hstack([_form(tokens), counts, risks]).astype(np.float32)
 
 
-def _kinds(tokens: Tokens) -> NDArray[np.float64]:
-    kinds, kind_of, phrases = _listed()
-    texts, found = phrases.find(tokens)
-    counts = np.bincount(texts * len(kinds) + kind_of[found], minlength=tokens.n * len(kinds)).reshape(tokens.n, len(kinds))
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    kinds: tuple[str, ...]
+    kind_of: NDArray[np.int64]  #: (phrases of `cues.toml`,)
+    phrases: Phrases  #: these, and behind them those that mean risk: all are looked for at once
+
+
+@cache
+def _listed() -> _Listed:
+    kinds = tomllib.loads(files("classifiers").joinpath("cues.toml").read_text(encoding="utf-8"))
+    kind_of = np.repeat(np.arange(len(kinds)), [len(words) for words in kinds.values()])
+    phrases = [phrase for words in kinds.values() for phrase in words]
+    return _Listed(kinds=tuple(kinds), kind_of=kind_of, phrases=Phrases([*phrases, *listed().phrases]))
+
+
+def _counted(own: _Listed, n: int, texts: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, kinds) 0..1: how many phrases of each kind stand in each text."""
+    kinds = len(own.kinds)
+    counts = np.bincount(texts * kinds + own.kind_of[found], minlength=n * kinds).reshape(n, kinds)
     return np.asarray(np.minimum(counts, _MOST) / _MOST)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,13 @@ class Rows:
     index: NDArray[np.int32]
 
 
+class _Group(NamedTuple):
+    """Buckets of one kind of feature, in the order of texts."""
+
+    bucket: NDArray[np.int32]
+    text_of: Ints
+
+
 def tokenise(texts: Sequence[str]) -> Tokens:
     """Cut normalised texts (no line breaks, see `normalise_all`) into tokens."""
     joined = " \n " + " \n ".join(texts) + " \n "
@@ -111,22 +119,15 @@ def hashed(tokens: Tokens) -> Rows:
     spans.
     """
     word = tokens.hashes(tokens.start, tokens.end)
-    groups = [_bucket(word, 1)], [tokens.text_of]
-
-    def add(hashes: Hashes, salt: int, text_of: Ints) -> None:
-        groups[0].append(_bucket(hashes, salt))
-        groups[1].append(text_of)
-
+    groups = [_Group(_bucket(word, 1), tokens.text_of)]
     for gap, factor in ((1, np.uint64(0x9E3779B1)), (2, np.uint64(0x85EBCA6B))):
         together = tokens.text_of[:-gap] == tokens.text_of[gap:]
-        add((word[:-gap] * factor + word[gap:])[together], 1 + gap, tokens.text_of[:-gap][together])
+        pairs = word[:-gap] * factor + word[gap:]
+        groups.append(_Group(_bucket(pairs[together], 1 + gap), tokens.text_of[:-gap][together]))
     for salt, chosen in ((4, _negated(tokens, word)), (5, tokens.is_shouted), (6, tokens.is_stretched)):
-        add(word[chosen], salt, tokens.text_of[chosen])
-    for length in CHARACTER_SPANS:
-        begin = np.arange(max(0, len(tokens.points) - length + 1))
-        begin = begin[_within_one_text(tokens, length)]
-        add(tokens.hashes(begin, begin + length), 16 + length, tokens.text_of_point[begin])
-    return _rows(np.concatenate(groups[0]), np.concatenate(groups[1]), tokens.n)
+        groups.append(_Group(_bucket(word[chosen], salt), tokens.text_of[chosen]))
+    groups += [_character_spans(tokens, length) for length in CHARACTER_SPANS]
+    return _rows(groups, tokens.n)
 
 
 def fingerprint() -> int:
@@ -148,8 +149,8 @@ class Phrases:
         if np.any(last < first):
             raise ValueError(f"a phrase without a word in it: {phrases[int(np.argmax(last < first))]!r}")
         hashes = tokens.hashes(tokens.start[first], tokens.end[last])
-        self._sieve = np.zeros(1 << 16, bool)  # lets through what might be listed, so that few spans are looked up
-        self._sieve[(hashes * _SPREAD >> _SIEVE_SHIFT).astype(np.intp)] = True
+        self._opens = _Sieve(tokens.hashes(tokens.start[first], tokens.end[first]))
+        self._whole = _Sieve(hashes)
         self._by_length: dict[int, tuple[Hashes, Ints]] = {}
         for length in np.unique(last - first + 1).tolist():
             chosen = np.flatnonzero(last - first + 1 == length)
@@ -158,17 +159,32 @@ class Phrases:
 
     def find(self, tokens: Tokens) -> tuple[Ints, Ints]:
         texts, phrases = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        opening = np.flatnonzero(self._opens.may_hold(tokens.hashes(tokens.start, tokens.end)))
         for length, (hashes, numbers) in self._by_length.items():
-            if len(tokens.start) < length:
-                continue
-            stop = len(tokens.start) - length + 1
-            span = tokens.hashes(tokens.start[:stop], tokens.end[length - 1 :])
-            likely = np.flatnonzero(self._sieve[(span * _SPREAD >> _SIEVE_SHIFT).astype(np.intp)])
-            place = np.minimum(np.searchsorted(hashes, span[likely]), len(hashes) - 1)
-            hit = (hashes[place] == span[likely]) & (tokens.text_of[likely] == tokens.text_of[likely + length - 1])
-            texts.append(tokens.text_of[likely[hit]])
-            phrases.append(numbers[place[hit]])
+            at = opening[: np.searchsorted(opening, len(tokens.start) - length, side="right")]
+            span = tokens.hashes(tokens.start[at], tokens.end[at + length - 1])
+            likely = self._whole.may_hold(span) & (tokens.text_of[at] == tokens.text_of[at + length - 1])
+            at, span = at[likely], span[likely]
+            first, stop = (np.searchsorted(hashes, span, side=side) for side in ("left", "right"))
+            found = np.repeat(np.arange(len(at)), stop - first)  # a phrase that is listed twice is found twice
+            place = np.arange(len(found)) - np.searchsorted(found, found) + first[found]
+            texts.append(tokens.text_of[at[found]])
+            phrases.append(numbers[place])
         return np.concatenate(texts), np.concatenate(phrases)
+
+
+class _Sieve:
+    """Lets all of some hashes through and hardly any others, so that few need to be looked up."""
+
+    def __init__(self, hashes: Hashes) -> None:
+        self._holes = np.zeros(1 << 16, bool)
+        self._holes[self._place(hashes)] = True
+
+    def may_hold(self, hashes: Hashes) -> Bools:
+        return self._holes[self._place(hashes)]
+
+    def _place(self, hashes: Hashes) -> Ints:
+        return (hashes * _SPREAD >> _SIEVE_SHIFT).astype(np.intp)
 
 
 def _kept(folded: NDArray[np.uint32]) -> Bools:
@@ -188,8 +204,11 @@ def _third_in_a_row(points: NDArray[np.uint32]) -> Bools:
 
 
 def _count(flags: Bools, start: Ints, end: Ints) -> Ints:
-    total = np.concatenate(([0], np.cumsum(flags)))
-    return np.asarray(total[end] - total[start])
+    """How many flags are set in each span; few are, so they look for their spans."""
+    at = np.flatnonzero(flags)
+    span = np.searchsorted(start, at, side="right") - 1
+    inside = (span >= 0) & (at < end[span])
+    return np.bincount(span[inside], minlength=len(start))
 
 
 def _negated(tokens: Tokens, word: Hashes) -> Bools:
@@ -206,10 +225,13 @@ def _negated(tokens: Tokens, word: Hashes) -> Bools:
     return negated
 
 
-def _within_one_text(tokens: Tokens, length: int) -> Bools:
+def _character_spans(tokens: Tokens, length: int) -> _Group:
+    """Every span of so many characters that lies within one text."""
     stop = max(0, len(tokens.points) - length + 1)
     first, last = tokens.text_of_point[:stop], tokens.text_of_point[length - 1 :]
-    return np.asarray((first == last) & (tokens.points[:stop] != ord("\n")))
+    inside = (first == last) & (tokens.points[:stop] != ord("\n"))
+    hashes = (tokens.sums[length:] - tokens.sums[:stop]) * _powers(len(tokens.sums))[1][:stop]
+    return _Group(_bucket(hashes[inside], 16 + length), first[inside])
 
 
 def _bucket(hashes: Hashes, salt: int) -> NDArray[np.int32]:
@@ -218,21 +240,26 @@ def _bucket(hashes: Hashes, salt: int) -> NDArray[np.int32]:
     return (mixed >> np.uint64(64 - BITS)).astype(np.int32)
 
 
-def _rows(index: NDArray[np.int32], text_of: Ints, n: int) -> Rows:
-    order = np.argsort(text_of.astype(np.uint16) if n < 0xFFFF else text_of, kind="stable")  # a radix sort on 16 bits
+def _rows(groups: Sequence[_Group], n: int) -> Rows:
+    """Lay the groups side by side within each text. All are in the order of texts, so places can be counted and nothing is sorted."""
+    counts = [np.bincount(group.text_of, minlength=n) for group in groups]
     begin = np.zeros(n + 1, np.int32)
-    inside = (text_of >= 0) & (text_of < n)
-    np.cumsum(np.bincount(text_of[inside], minlength=n), out=begin[1:])
-    return Rows(begin=begin, index=index[order][: begin[-1]])
+    np.cumsum(sum(counts), out=begin[1:])
+    index = np.empty(begin[-1], np.int32)
+    place = begin[:-1].astype(np.intp)
+    for group, own in zip(groups, counts, strict=True):
+        before = np.cumsum(own) - own
+        index[np.arange(len(group.bucket)) + (place - before)[group.text_of]] = group.bucket
+        place += own
+    return Rows(begin=begin, index=index)
 
 
 def _look_up(table: NDArray[np.uint32], points: NDArray[np.uint32], *, above: int | None) -> NDArray[np.uint32]:
     """`table[point]` in the first plane; beyond it `above`, or the point itself."""
-    found = table[np.minimum(points, 0xFFFF)]
-    beyond = points > 0xFFFF
-    if beyond.any():
-        found = np.where(beyond, points if above is None else np.uint32(above), found)
-    return found
+    if points.max(initial=0) < len(table):
+        return table[points]
+    beyond = points >= len(table)
+    return np.where(beyond, points if above is None else np.uint32(above), table[np.where(beyond, 0, points)])
 
 
 @cache

@@ -90,18 +90,13 @@ def _column(name: str) -> int:
 
 
 def _letters(tokens: Tokens) -> NDArray[np.int64]:
-    """(texts, scripts) letters of each script, in words that are neither links nor masks."""
+    """(texts, scripts) letters of each script, in words that are neither links nor masks; a word is of the script that it begins with."""
+    script = _script_of()[np.minimum(tokens.points[tokens.start], 0xFFFF)]
     hashes = tokens.hashes(tokens.start, tokens.end)
-    said = ~tokens.is_mark & ~np.isin(hashes, _not_words())
-    depth = np.zeros(len(tokens.points) + 1, np.int64)
-    depth[tokens.start[said]] += 1
-    np.subtract.at(depth, tokens.end[said], 1)
-    inside = np.cumsum(depth[:-1]) > 0
-    points = np.minimum(tokens.points[inside], 0xFFFF)
-    script = _script_of()[points]
-    counted = script >= 0
-    cells = tokens.text_of_point[inside][counted] * len(_SCRIPTS) + script[counted]
-    return np.bincount(cells, minlength=tokens.n * len(_SCRIPTS)).reshape(tokens.n, len(_SCRIPTS))
+    counted = (script >= 0) & ~tokens.is_mark & ~np.isin(hashes, _not_words())
+    cells = tokens.text_of[counted] * len(_SCRIPTS) + script[counted]
+    letters = np.bincount(cells, (tokens.end - tokens.start)[counted], minlength=tokens.n * len(_SCRIPTS))
+    return letters.astype(np.int64).reshape(tokens.n, len(_SCRIPTS))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The words that mean risk whatever else a post says (`risk.toml`), found in a whole batch at once."""
+"""The words that mean risk whatever else a post says (`risk.toml`)."""
 
 from __future__ import annotations
 
@@ -11,25 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.features import Phrases, Tokens
-
 KINDS = ("safety", "legal", "press", "privacy")  #: the first that applies counts
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class Listed:
+    """Every phrase of `risk.toml`, and what it makes of a post."""
+
+    phrases: tuple[str, ...]
     kind_of: NDArray[np.int64]  #: (phrases,) index into KINDS
     at_least: NDArray[np.float64]  #: (phrases,) 0..1
-    phrases: Phrases
 
-
-def named_kinds(tokens: Tokens) -> NDArray[np.float64]:
-    """(texts, KINDS) 0..1: how probable the phrases that stand in a text make each kind, by themselves; mostly 0."""
-    rules = _rules()
-    texts, found = rules.phrases.find(tokens)
-    named = np.zeros((tokens.n, len(KINDS)))
-    np.maximum.at(named, (texts, rules.kind_of[found]), rules.at_least[found])
-    return named
+    def kinds(self, n: int, texts: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n, KINDS) 0..1: how probable the phrases `found` in `texts` make each kind, by themselves; mostly 0."""
+        named = np.zeros((n, len(KINDS)))
+        np.maximum.at(named, (texts, self.kind_of[found]), self.at_least[found])
+        return named
 
 
 def reasons() -> dict[str, str]:
@@ -38,13 +35,13 @@ def reasons() -> dict[str, str]:
 
 
 @cache
-def _table() -> list[dict[str, Any]]:
-    rules: list[dict[str, Any]] = tomllib.loads(files("classifiers").joinpath("risk.toml").read_text(encoding="utf-8"))["rule"]
-    return rules
+def listed() -> Listed:
+    rows = [(phrase, KINDS.index(rule["kind"]), float(rule["at_least"])) for rule in _table() for phrase in rule["phrases"]]
+    phrases, kinds, at_least = zip(*rows, strict=True)
+    return Listed(phrases=phrases, kind_of=np.array(kinds), at_least=np.array(at_least))
 
 
 @cache
-def _rules() -> _Rules:
-    phrases = [(KINDS.index(rule["kind"]), float(rule["at_least"]), phrase) for rule in _table() for phrase in rule["phrases"]]
-    kinds, at_least, words = zip(*phrases, strict=True)
-    return _Rules(kind_of=np.array(kinds), at_least=np.array(at_least), phrases=Phrases(words))
+def _table() -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = tomllib.loads(files("classifiers").joinpath("risk.toml").read_text(encoding="utf-8"))["rule"]
+    return rules

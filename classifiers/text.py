@@ -30,6 +30,7 @@ _EMAIL_DOMAIN = re.compile(r"@(?<=\w@)[A-Za-z0-9-]+\.[A-Za-z0-9.-]+")
 _HANDLE = re.compile(r"@(?:[A-Za-z0-9_][A-Za-z0-9_.\-]*|\w{1,20}(?=[\s:,]|\Z))")
 _MASK = re.compile(r"<(?:email|phone|number)>|__(?:email|phone)__")
 _LONG_NUMBER = re.compile(r"\d[\d-]{6,}")
+_OTHER_DIGITS = 0x660  #: from here on there are digits of other scripts
 _RUN = re.compile(r"(.)\1{3,}")
 _APOSTROPHE, _QUOTE = re.compile("[‘’ʼ`´]"), re.compile("[“”«»„]")
 
@@ -52,17 +53,22 @@ def normalise_all(texts: Sequence[str]) -> list[str]:
         joined = _HANDLE.sub("@", _EMAIL_DOMAIN.sub(" xemailx", joined))
     if "<" in joined or "__" in joined:
         joined = _MASK.sub(lambda mask: "xemailx" if "mail" in mask[0] else "xnumberx", joined)
-    lines = _LONG_NUMBER.sub("xnumberx", joined).split("\n") if texts else []
-    for number in _with_runs(lines):
-        lines[number] = collapse_runs(lines[number])
+    lines = joined.split("\n") if texts else []
+    for number in _with_runs(joined):
+        lines[number] = collapse_runs(_LONG_NUMBER.sub("xnumberx", lines[number]))
     return lines
 
 
-def _with_runs(lines: Sequence[str]) -> list[int]:
-    """Which lines hold four equal characters in a row: few, and looking for them all at once costs far less than the pattern."""
-    points = np.frombuffer("\n".join(lines).encode("utf-32-le", "replace"), np.uint32)
+def _with_runs(joined: str) -> list[int]:
+    """Which lines hold four equal characters or seven digits in a row: few, and looking for them all at once costs far less than the
+    patterns.
+    """
+    points = np.frombuffer(joined.encode("utf-32-le", "replace"), np.uint32)
     same = points[1:] == points[:-1]
-    runs = np.flatnonzero(same[2:] & same[1:-1] & same[:-2])
+    digit = (points - ord("0") < 10) | (points == ord("-")) | (points >= _OTHER_DIGITS)
+    pairs = digit[1:] & digit[:-1]
+    fours = pairs[2:] & pairs[:-2]
+    runs = np.concatenate([np.flatnonzero(same[2:] & same[1:-1] & same[:-2]), np.flatnonzero(fours[3:] & fours[:-3])])
     return np.unique(np.searchsorted(np.flatnonzero(points == ord("\n")), runs)).tolist() if len(runs) else []
 
 
@@ -79,7 +85,7 @@ def _one_line(text: str) -> str:
     if not text.isascii():
         text = _fold(text)
         return _BREAKS.sub(" ", text)
-    return text.translate(_ASCII_BREAKS)
+    return text if text.isprintable() else text.translate(_ASCII_BREAKS)
 
 
 def _fold(text: str) -> str:
