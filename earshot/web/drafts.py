@@ -24,7 +24,8 @@ def check_draft(text: str, network: str, rooms: Rooms) -> str:
         raise BadInput("the answer is empty: write something first")
     most = LONGEST.get(network, LONGEST_ELSEWHERE)
     if (length := counted(text, network)) > most:
-        raise BadInput(f"the answer is {length - most} characters too long for {words.NETWORKS.get(network, network)}, which takes {most}")
+        excess, where = words.many(length - most, "character"), words.NETWORKS.get(network, network)
+        raise BadInput(f"the answer is {excess} too long for {where}, which takes {most}")
     masked = rooms.mask(text)
     if masked != text:
         kinds = sorted(set(_MASK.findall(masked)) - set(_MASK.findall(text))) or ["personal data"]

@@ -24,7 +24,7 @@ def environment(static: Path) -> Environment:
     )
     pages.filters |= {
         name: getattr(words, name)
-        for name in ("span", "ago", "due", "exact", "standing", "count", "many", "clean_name", "clean_post", "clip", "outward")
+        for name in ("span", "ago", "due", "exact", "standing", "count", "noun", "many", "clean_name", "clean_post", "clip", "outward")
     }
     pages.globals |= {"words": words, "Tier": Tier, "State": State, "Role": Role, "asset": _asset(static)}
     return pages

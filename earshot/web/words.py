@@ -115,11 +115,12 @@ REPLIES = {
     ReplyState.UNKNOWN: "may or may not stand there; we look",
     ReplyState.NEEDS_PERSON: "needs a person to look",
 }
+#: of one mention, and of several
 STAGES = {
-    "heard": "mentions to understand",
-    "understood": "understood",
-    "gone": "deleted on their network",
-    "quarantined": "set aside: no room could read them",
+    "heard": ("mention to understand", "mentions to understand"),
+    "understood": ("understood", "understood"),
+    "gone": ("deleted on its network", "deleted on their network"),
+    "quarantined": ("set aside: no room could read it", "set aside: no room could read them"),
 }
 ANSWERS = {
     AnswerState.DRAFT: "waits for approval",
@@ -197,8 +198,13 @@ def count(number: int | None) -> str:
     return str(number)
 
 
+def noun(number: int | None, one: str, more: str = "") -> str:
+    """What so many are called: "reply" for 1, "replies" for others and where nobody knows how many."""
+    return one if number == 1 else more or one + "s"
+
+
 def many(number: int, one: str, more: str = "") -> str:
-    return f"{number:,} {one if number == 1 else more or one + 's'}"
+    return f"{number:,} {noun(number, one, more)}"
 
 
 # ---- hostile text

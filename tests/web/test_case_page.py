@@ -185,7 +185,7 @@ def test_a_mention_of_another_case_cannot_be_labelled_here(site: Site, boss: Tes
     ("text", "said"),
     [
         ("  ", "The answer is empty"),
-        ("x" * 281, "1 characters too long for X"),
+        ("x" * 281, "1 character too long for X"),
         ("灯" * 141, "2 characters too long for X"),
         ("Write to jo.doe@example.com and we sort it out", "shows personal data (e-mail)"),
         ("Call me on +44 20 7946 0958 please", "shows personal data (phone)"),

@@ -71,3 +71,14 @@ def test_influence_is_said_as_people_say_it() -> None:
         "top 1 %", "top 5 %", "top 40 %", "lower half", "influence unknown",
     ]  # fmt: skip
     assert [words.count(n) for n in (None, 7, 1200, 15_000, 2_500_000)] == ["–", "7", "1.2k", "15k", "2.5M"]
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(0, "0 replies"), (1, "1 reply"), (2, "2 replies"), (1_000, "1,000 replies")]
+)  # fmt: skip
+def test_one_is_not_many(number: int, shown: str) -> None:
+    assert words.many(number, "reply", "replies") == shown
+
+
+def test_what_nobody_counted_is_called_as_many_are() -> None:
+    assert words.noun(None, "follower") == "followers"
