@@ -28,6 +28,8 @@ LOOKS = 0.7
 GIVES_BACK = 0.08
 #: share that is left to the visitor just before the story is live: of proposals, of queued cases, of drafts, of offers
 LEFT = {State.REVIEW: 0.45, State.QUEUED: 0.6, State.APPROVAL: 0.9, State.OFFERED: 0.7}
+#: so many questions in each language newcomers are handed then; what they write about them is left to the visitor
+HANDED = {"en": 2, "zh": 2}
 #: of the cases that staff take then, so many they do not answer
 TAKEN_ONLY = 0.5
 
@@ -83,6 +85,7 @@ class Insiders:
         self.managers = [p for p in people if p.insider.role is Role.MANAGER]
         self.staff = {tier: [p for p in people if p.insider.tier is tier] for tier in (Tier.TIER_1, Tier.TIER_2)}
         self.super_users = {stage.accounts[p.insider.email].id: p for p in people if p.insider.role is Role.SUPER_USER}
+        self._handed: set[int] = set()  #: cases that newcomers were handed for the visitor's sake
         self._rung: set[tuple[int, str]] = set()
         self._seen: set[tuple[int, State]] = set()  #: cases that somebody has in mind, or leaves
         self._names = {(c.network, c.handle): c.name for c in stage.story.characters}
@@ -119,7 +122,8 @@ class Insiders:
 
     def _act(self, act: Any, case: Mapping[str, Any], mark: tuple[int, State]) -> None:
         self._seen.discard(mark)
-        act(case)
+        if mark[1] is State.ASSIGNED or case["id"] not in self._handed:
+            act(case)
 
     def _is_left(self, most: float) -> bool:
         """Is this left to the visitor? The more likely the nearer the moment when the visitor comes."""
@@ -137,6 +141,33 @@ class Insiders:
             manager.do(f"/cases/{case['id']}/agree")
         else:
             manager.do(f"/cases/{case['id']}/tier", tier=tier, note="")
+
+    def hand_to_newcomers(self) -> None:
+        """Give newcomers questions that they can answer, so that drafts wait when the visitor comes."""
+        untaken = self.managers[0].read("/api/queue", state=[State.REVIEW, State.QUEUED, State.OFFERED], limit=200)["cases"]
+        untaken.sort(key=lambda case: (case["tier"] != Tier.COMMUNITY, case["due_at"] or ""), reverse=True)  # what lasts longest first
+        for lang, number in HANDED.items():
+            newcomers = [account for account in self.super_users if self._is_newcomer(account, lang)]
+            easy = [case for case in untaken if case["lang"] == lang and self._is_easy(case)]
+            for case, account in zip(easy[:number], self.rng.sample(newcomers, min(number, len(newcomers))), strict=False):
+                self._hand_to(account, case)
+
+    def _is_newcomer(self, account_id: int, lang: str) -> bool:
+        membership = self.stage.store.accounts.membership(account_id)
+        speaks = lang in self.super_users[account_id].insider.languages
+        return speaks and membership is not None and self.stage.house.rooms.needs_approval(membership.trust_level)
+
+    def _is_easy(self, case: Mapping[str, Any]) -> bool:
+        asked = self.audience.behind(case["url"])
+        return asked is not None and asked.answer is not None and asked.lang == case["lang"] and asked.labels.tier is Tier.COMMUNITY
+
+    def _hand_to(self, account_id: int, case: Mapping[str, Any]) -> None:
+        manager = self._speaker(self.managers, case["lang"])
+        if case["tier"] != Tier.COMMUNITY:
+            manager.do(f"/cases/{case['id']}/tier", tier=Tier.COMMUNITY, note="")
+        if manager.do(f"/cases/{case['id']}/assign", assignee=str(account_id)):
+            self._handed.add(case["id"])
+            self._help(self.super_users[account_id], case, self.audience.behind(case["url"]), politely=False)
 
     def _approve(self, case: Mapping[str, Any]) -> None:
         manager = self._speaker(self.managers, case["lang"])

@@ -22,6 +22,8 @@ READS_THANKS = timedelta(hours=6)
 LIVE_GAP = (5.0, 10.0)
 #: from so long before the story is live more and more work is left to the visitor
 LEFT_TO_VISITOR = timedelta(hours=12)
+#: so long before it newcomers are handed questions: time enough to write about them
+HANDED_OUT = timedelta(minutes=26)
 
 
 class Performance:
@@ -47,6 +49,8 @@ class Performance:
             self.agenda.note(began + happening.at, partial(self._post, happening))
         self.agenda.note(began + ROUND, self._round)
         self.agenda.note(began + READS_THANKS, self._read_thanks)
+        if left:
+            self.agenda.note(began + upto - HANDED_OUT, self._hand_out)
 
     def close(self) -> None:
         self.audience.close()
@@ -85,6 +89,11 @@ class Performance:
         self._work()
         is_busy, self._came = self._came >= BUSY, 0
         self.agenda.note(self.stage.clock() + (ROUND if is_busy else LONG_ROUND), self._round)
+
+    def _hand_out(self) -> None:
+        self._wake_sources()
+        self.stage.house.step()
+        self.insiders.hand_to_newcomers()
 
     def _live_round(self) -> None:
         self._wake_sources()

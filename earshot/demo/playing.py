@@ -21,6 +21,7 @@ from earshot.demo.stage import PASSWORD, Stage, set_stage
 from earshot.demo.story import ENDS, live_from, read_story, with_a_rush
 from earshot.scheduler import utc_now
 from earshot.storage.accounts import Account, Role
+from earshot.web.words import many
 
 PORT = 8000
 LINK_MINUTES = 7 * 24 * 60.0
@@ -96,7 +97,8 @@ def _show(console: Console, stage: Stage, performance: Performance) -> None:
         "\nFrom here on it is live: " + f"{len(performance.kept)} more posts come within the next minutes. Sign in and work along:\n"
     )
     _print_links(console, stage)
-    performance.insiders.leave_alone(_busiest(stage).id)
+    for account in (_busiest(stage), _mentor(stage)):
+        performance.insiders.leave_alone(account.id)
     console.print("Ctrl-C ends the demo.")
     performance.go_on(threading.Event())
 
@@ -121,7 +123,7 @@ def _print_links(console: Console, stage: Stage) -> None:
     from earshot.web.sign_in import entry_link
 
     for what, account in _guests(stage):
-        console.print(f"  {what:32}", entry_link(stage.settings, account.id, minutes=LINK_MINUTES, once=False), soft_wrap=True)
+        console.print(f"  {what:42}", entry_link(stage.settings, account.id, minutes=LINK_MINUTES, once=False), soft_wrap=True)
     console.print(f'  (or with anybody\'s e-mail address and the password "{PASSWORD}")\n')
 
 
@@ -133,12 +135,24 @@ def _guests(stage: Stage) -> Iterator[tuple[str, Account]]:
         staff = next(a for a in accounts if a.tier is tier)
         yield f"staff, {tier.value.replace('_', ' ')}", staff
     busiest = _busiest(stage)
-    yield f"super-user ({_offers(stage, busiest)} open offers)", busiest
+    yield f"super-user ({many(_offers(stage, busiest), 'open offer')})", busiest
+    mentor = _mentor(stage)
+    yield f"trusted super-user ({many(_drafts(stage, mentor), 'draft')} to look over)", mentor
     yield "marketer", next(a for a in accounts if a.role is Role.MARKETER)
 
 
 def _busiest(stage: Stage) -> Account:
     return max((a for a in stage.accounts.values() if a.role is Role.SUPER_USER), key=lambda a: _offers(stage, a))
+
+
+def _mentor(stage: Stage) -> Account:
+    """Of those who may approve what others write, whoever has most to look over; she speaks most languages while that is the same."""
+    trusted = [a for a in stage.accounts.values() if stage.may_approve(a) and a != _busiest(stage)]
+    return max(trusted, key=lambda a: (_drafts(stage, a), len(a.languages)))
+
+
+def _drafts(stage: Stage, account: Account) -> int:
+    return len(stage.store.drafts.waiting(approver=account.id, languages=account.languages))
 
 
 def _offers(stage: Stage, account: Account) -> int:

@@ -46,6 +46,11 @@ class Stage:
     site: str  #: address of the pages
     accounts: Mapping[str, Account]  #: by e-mail address
 
+    def may_approve(self, account: Account) -> bool:
+        """Is that a super-user who may approve what others write?"""
+        membership = self.store.accounts.membership(account.id)
+        return membership is not None and self.house.rooms.may_approve(membership.trust_level)
+
 
 @contextmanager
 def set_stage(story: Story, clock: Clock, *, port: int = 0, database_url: str | None = None, seed: int = 7) -> Iterator[Stage]:
