@@ -139,6 +139,56 @@ def test_a_super_user_takes_and_answers_on_her_phone(browser: Browser, served: t
     assert site.store.cases.get(case_id).state is State.SENDING
 
 
+def draft_of_a_newcomer(site: Site, *, given_back: str = "") -> int:
+    nia, case_id = site.account(Role.SUPER_USER, "Nia", trust=0), site.for_community("How do I reset it? Mail me at jo.doe@example.com")
+    site.store.handover.accept(site.offer(case_id, nia), by=nia.id, now=site.now, lease=site.rooms.policy.silence.lease)
+    for text in ("Hold it.", "Rest a finger on the ring for 12 seconds.")[0 if given_back else 1 :]:
+        site.store.cases.answer(case_id, by=nia.id, text=text, now=site.now, needs_approval=True, sending=site.rooms.sending)
+        if text == "Hold it.":
+            site.store.cases.reject_answer(case_id, by=site.boss.id, now=site.now, note=given_back)
+    return case_id
+
+
+def test_a_trusted_super_user_looks_a_draft_over_on_her_phone(browser: Browser, served: tuple[Site, str]) -> None:
+    site, address = served
+    page = enter(browser, address, site.account(Role.SUPER_USER, "Vera", trust=3, password=PASSWORD), size=PHONE)
+    expect(page.get_by_text("No draft waits.")).to_be_visible()
+    case_id = draft_of_a_newcomer(site)
+    look = page.get_by_role("link", name="Look over the draft by Nia")
+    assert (look.bounding_box() or {"height": 0})["height"] >= 44
+    look.click()
+    expect(page.locator(".thread")).to_contain_text("Mail me at [e-mail]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    approve = page.get_by_role("button", name="Approve and send")
+    assert (approve.bounding_box() or {"height": 0})["height"] >= 44
+    approve.click()
+    expect(page.locator(".notice")).to_contain_text("Approved")
+    assert site.store.cases.get(case_id).state is State.SENDING
+    page.locator(".notice").get_by_role("button", name="Undo").click()
+    expect(page.locator(".notice")).to_contain_text("Taken back.")
+    assert site.store.cases.get(case_id).state is State.APPROVAL
+    assert page.faults == []  # type: ignore[attr-defined]
+
+
+def test_a_trusted_super_user_gives_a_draft_back_by_keyboard(browser: Browser, served: tuple[Site, str]) -> None:
+    site, address = served
+    case_id = draft_of_a_newcomer(site)
+    page = enter(browser, address, site.account(Role.SUPER_USER, "Vera", trust=3, password=PASSWORD))
+    page.get_by_role("link", name="Look over the draft by Nia").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Approve and send").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Say hello first, please.")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice")).to_contain_text("Given back with your note.")
+    case = site.store.cases.page(case_id)
+    assert case is not None
+    assert (case.case.state, case.answers[-1].note) == (State.ASSIGNED, "Say hello first, please.")
+
+
 def test_dark_is_chosen_with_a_button_and_stays(browser: Browser, served: tuple[Site, str]) -> None:
     site, address = served
     page = enter(browser, address, site.account(Role.STAFF, "Sam", password=PASSWORD))
@@ -160,12 +210,15 @@ def test_axe_finds_no_serious_fault(browser: Browser, served: tuple[Site, str], 
     mine = site.for_community("Which cable does the strip need?")
     site.store.handover.accept(site.offer(mine, uma), by=uma.id, now=site.now, lease=site.rooms.policy.silence.lease)
     site.hear("I love my new lamp, thank you all!")
+    draft = draft_of_a_newcomer(site, given_back="For how long?")
     manager = enter(browser, address, site.account(Role.MANAGER, "Mia", password=PASSWORD), size=size, scheme=scheme)
+    mentor = enter(browser, address, site.account(Role.SUPER_USER, "Vera", trust=3, password=PASSWORD), size=size, scheme=scheme)
     her = enter(browser, address, uma, size=size, scheme=scheme)
     marketer = enter(browser, address, site.account(Role.MARKETER, "Max", password=PASSWORD), size=size, scheme=scheme)
     admin = enter(browser, address, site.account(Role.ADMIN, "Ada", password=PASSWORD), size=size, scheme=scheme)
     nobody = browser.new_context(base_url=address, viewport=size, color_scheme=scheme).new_page()  # type: ignore[arg-type]
     walk = [(manager, path) for path in ("/", "/queue", f"/cases/{furious}", "/authors", "/authors/1", "/policy", "/nothing")]
+    walk += [(mentor, "/desk"), (mentor, f"/desk/drafts/{draft}")]
     walk += [(her, "/desk"), (her, f"/desk/cases/{mine}"), (marketer, "/"), (admin, "/"), (nobody, "/sign-in")]
     faults = {}
     for page, path in walk:

@@ -82,6 +82,7 @@ def _page(visit: Visit, draft: Draft, *, status: int = 200, notice: Notice | Non
         page=page,
         answers=[answer for answer in page.answers if answer.state in (AnswerState.APPROVED, AnswerState.REJECTED)],
         note=note,
+        is_refused=notice is not None,
         mask=visit.rooms.mask,
     )
 
