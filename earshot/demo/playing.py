@@ -122,12 +122,13 @@ def _print_links(console: Console, stage: Stage) -> None:
     """One link for each role; a link may be used as often as one likes."""
     from earshot.web.sign_in import entry_link
 
-    for what, account in _guests(stage):
+    for what, account in guests_of(stage):
         console.print(f"  {what:42}", entry_link(stage.settings, account.id, minutes=LINK_MINUTES, once=False), soft_wrap=True)
     console.print(f'  (or with anybody\'s e-mail address and the password "{PASSWORD}")\n')
 
 
-def _guests(stage: Stage) -> Iterator[tuple[str, Account]]:
+def guests_of(stage: Stage) -> Iterator[tuple[str, Account]]:
+    """Whom the visitor may sign in as: who that is in words, and the account."""
     accounts = list(stage.accounts.values())
     for role in (Role.ADMIN, Role.MANAGER):
         yield role.value, next(a for a in accounts if a.role is role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from earshot.case import State
 from earshot.demo.agenda import Agenda, Clock
 from earshot.demo.performance import Performance
+from earshot.demo.playing import guests_of
 from earshot.demo.result import Result, result_of
 from earshot.demo.stage import set_stage
 from earshot.demo.story import Story, read_story
@@ -104,6 +106,26 @@ def test_what_is_kept_comes_live_and_is_heard() -> None:
         performance.go_on(stop, gap=(0.05, 0.1))
         timer.cancel()
         assert heard() >= known + 3 > 3
+
+
+def test_drafts_in_both_languages_wait_for_the_visitor() -> None:
+    story, upto = read_story(), timedelta(hours=2)
+    easy = {
+        lang: [h for h in story.written if h.lang == lang and h.answer and h.network == "x" and not h.reply_to] for lang in ("en", "zh")
+    }
+    asked = [replace(h, at=timedelta(minutes=75)) for several in easy.values() for h in several[:5]]
+    with (
+        set_stage(replace(story, happenings=tuple(asked)), Clock(BEGAN)) as stage,
+        closing(Performance(stage, began=BEGAN, upto=upto, seed=7, left=timedelta(hours=1))) as performance,
+    ):
+        performance.catch_up()
+        waiting = Counter(item.case.lang for item in stage.store.cases.queue(states=(State.APPROVAL,)).items)
+        assert min(waiting["en"], waiting["zh"]) >= 2
+        guests = dict(guests_of(stage))
+        [mentor] = [account for what, account in guests.items() if what.startswith("trusted super-user")]
+        assert stage.may_approve(mentor)
+        seen = stage.store.drafts.waiting(approver=mentor.id, languages=mentor.languages)
+        assert {draft.case.lang for draft in seen} == {"en", "zh"}
 
 
 def test_a_database_in_use_is_refused(played: Performance) -> None:
