@@ -27,6 +27,13 @@ from classifiers.personal_data import mask, spans
         ("I live at 221 Baker Street, come by", "I live at [address], come by"),
         ("寄到杭州市西湖区文三路138号", "寄到[address]"),
         ("https://shop.example/reset?token=abcdef123456 leaked", "[link] leaked"),
+        ("come to Lindenweg 4, Berlin", "come to [address], Berlin"),
+        ("moved to 7, avenue des Fleurs", "moved to [address]"),
+        ("at 14b Elm tree house Apt 3 now", "at [address] now"),
+        ("send it to Unit 7, Box 12", "send it to [address]"),
+        ("write to P.O. Box  99", "write to [address]"),
+        ("near SW1A 1AA, please", "near [post code], please"),
+        ("I am in Springfield, IL 62704 today", "I am in [post code] today"),
     ],
 )
 def test_personal_data_is_masked_and_the_rest_stays_readable(written: str, masked: str) -> None:
