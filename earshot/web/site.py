@@ -81,6 +81,7 @@ SITE: tuple[Address, ...] = (
     Address("GET", "/api/queue", "api:queue", WORKERS, "The queue as JSON."),
     Address("GET", "/api/cases/{case_id}", "api:case", WORKERS, "One case as JSON."),
     Address("GET", "/api/desk", "api:desk", SUPER_USERS, "A super-user's desk as JSON, masked."),
+    Address("GET", "/api/desk/drafts", "api:drafts", SUPER_USERS, "Drafts to look over as JSON, masked.", TRUSTED),
 )  # fmt: skip
 
 #: what the bar at the top offers, to those who may enter

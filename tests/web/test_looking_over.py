@@ -139,6 +139,15 @@ def test_she_gives_a_draft_back_and_the_writer_reads_why(site: Site, desk: TestC
     assert last_answer(site, waiting.case_id).state is AnswerState.DRAFT
 
 
+def test_programs_get_the_drafts_masked_too(site: Site, desk: TestClient, nia: Account) -> None:
+    waiting = write(site, nia, text="Mail me: nia@example.com")
+    [draft] = desk.get("/api/desk/drafts").json()
+    assert (draft["id"], draft["case"], draft["lang"], draft["by"]) == (waiting.draft, waiting.case_id, "en", "Nia")
+    assert "example.com" not in draft["asked"] + draft["text"]
+    refused = site.signed_in(nia).get("/api/desk/drafts")
+    assert (refused.status_code, NOT_YET in refused.json()["detail"]) == (403, True)
+
+
 STEPS = [("GET", ""), ("POST", "/approve"), ("POST", "/give-back"), ("POST", "/undo")]
 
 

@@ -86,6 +86,18 @@ class DeskCase:
     expires_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskDraft:
+    """A draft of another super-user, with the post that it answers; personal data masked."""
+
+    id: int
+    case: int
+    lang: str
+    by: str
+    asked: str
+    text: str
+
+
 def openapi(visit: Visiting) -> Response:
     return JSONResponse(visit.request.app.openapi())
 
@@ -142,3 +154,11 @@ def desk(visit: Visiting) -> list[DeskCase]:
         )
         for item in visit.store.handover.desk(visit.me.id)
     ]  # fmt: skip
+
+
+def drafts(visit: Visiting) -> list[DeskDraft]:
+    mask = visit.rooms.mask
+    return [
+        DeskDraft(id=draft.id, case=draft.case.id, lang=draft.case.lang, by=draft.by_name, asked=mask(draft.asked), text=mask(draft.text))
+        for draft in visit.store.drafts.waiting(approver=visit.me.id, languages=visit.me.languages)
+    ]
