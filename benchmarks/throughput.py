@@ -26,7 +26,6 @@ from typing import Any
 import orjson
 
 from earshot import pipeline
-from earshot.pipeline import Worker
 from earshot.rooms import Rooms
 from earshot.scheduler import ease_collector
 from earshot.settings import load_settings
@@ -36,7 +35,7 @@ from listener.archive import parse_score_line, read_archive
 
 STORY = Path(__file__).parent.parent / "earshot" / "demo" / "story"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-LEASE = timedelta(hours=1)
+BATCH = 1000
 
 
 def main() -> None:
@@ -147,18 +146,14 @@ def run_part(url: str, file: str) -> dict[str, Any]:
     rooms.score([next(read_archive(file, now=NOW))])
     ease_collector()
     stages = Stages()
-    stages.watch(store.mentions, {"keep_new": "keep", "claim": "claim", "originals": "find copies", "write_routed": "write"})
+    stages.watch(store.mentions, {"unknown": "look", "take_in": "near copies confirmed, cases, write"})
     stages.watch(rooms, {"score": "understand and weigh", "triage": "decide", "prioritise": "decide"})
-    worker = Worker(name=file, lease=LEASE, batch=1000)
     wall, cpu = time.perf_counter(), time.process_time()
     rows = stages.timed_rows(read_archive(file, now=NOW), "read")
-    while batch := list(islice(rows, worker.batch)):
-        kept = pipeline.keep(store, batch, source="import", now=NOW, worker=worker)
-        pipeline.understand_claimed(store, rooms, kept.waiting, worker=worker, now=NOW)
-    while pipeline.understand(store, rooms, worker=worker, now=NOW):
-        pass
+    while batch := list(islice(rows, BATCH)):
+        pipeline.take_in(store, rooms, batch, source="import", now=NOW)
     took = time.process_time() - cpu
-    stages.seconds["the rest (near copies)"] = took - sum(stages.seconds.values())
+    stages.seconds["the rest (keys of near copies)"] = took - sum(stages.seconds.values())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"wall": time.perf_counter() - wall, "cpu": took, "peak_mib": round(peak), "stages": stages.seconds}
 

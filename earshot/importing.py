@@ -58,7 +58,7 @@ def parse_columns(text: str) -> dict[str, str]:
 def import_archive(
     settings: Settings, store: Store, file: Path, *, network: str, columns: Mapping[str, str], encoding: str, route: bool, show: bool
 ) -> Report:
-    """Keep every good row, then understand and route what waits. A second import adds nothing; a stopped one is taken up again."""
+    """Understand, route and store every good row. A second import adds nothing; a stopped one is taken up again."""
     report, now, worker = Report(), utc_now(), worker_for(settings)
     store.release_claims(is_dead)
     ease_collector()
@@ -71,10 +71,11 @@ def import_archive(
                     report.note(row)
             mentions = [row for row in batch if isinstance(row, Mention)]
             report.read += len(mentions)
-            kept = pipeline.keep(store, mentions, source=SOURCE, now=now, worker=worker if rooms else None)
-            report.new += kept.new
-            if rooms is not None:
-                report.routed += pipeline.understand_claimed(store, rooms, kept.waiting, worker=worker, now=now)
+            if rooms is None:
+                report.new += pipeline.keep(store, mentions, source=SOURCE, now=now).new
+            else:
+                taken = pipeline.take_in(store, rooms, mentions, source=SOURCE, now=now)
+                report.new, report.routed = report.new + taken.new, report.routed + taken.routed
     if rooms is not None:
         report.routed += _rest(store, rooms, worker, now)
     return report

@@ -65,8 +65,8 @@ class Mention(Struct, frozen=True, kw_only=True):
         require_aware(self.posted_at, "Mention.posted_at")
 
 
-class Score(Struct, frozen=True):
-    """One answer to one question about a mention."""
+class Score(Struct, frozen=True, array_like=True):
+    """One answer to one question about a mention. As JSON it is a list of its fields in this order."""
 
     name: str  #: which question: "sentiment", "influence"
     label: str  #: what a person reads: "angry", "top 5 %"

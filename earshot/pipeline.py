@@ -34,8 +34,10 @@ from earshot.mention import Mention, ScoredMention
 from earshot.rooms import Rooms
 from earshot.settings import SourceSettings
 from earshot.storage import Store
-from earshot.storage.mentions import Claim, Heard, Kept, Poll, Waiting
-from earshot.storage.settling import Routed, Settled
+from earshot.storage.arrivals import Heard
+from earshot.storage.mentions import Kept, Poll
+from earshot.storage.originals import Earlier, Waiting
+from earshot.storage.settling import Judged, Routed, Settled
 from earshot.storage.sources import SourceState, SourceStatus
 from listener.source import Page, Source
 
@@ -105,20 +107,18 @@ def _fetch(source: Source, cursor: str | None, *, name: str, now: datetime) -> P
         raise SourceConfused(f"{name}: our own fault while reading; see the log") from err
 
 
-def keep(
-    store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | None = None, worker: Worker | None = None
-) -> Kept:
-    """Store mentions with the keys that near copies share. With `worker` the new ones are claimed for it at once."""
+def keep(store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | None = None) -> Kept:
+    """Store mentions, to be understood later, with the keys that near copies share."""
+    heard = [Heard(mention=mention, copy_keys=keys) for mention, keys in zip(mentions, _copy_keys(mentions), strict=True)]
+    return store.mentions.keep_new(heard, source=source, now=now, poll=poll)
+
+
+def _copy_keys(mentions: Sequence[Mention]) -> list[tuple[int, ...]]:
+    """A declared repost is nobody's original, so nothing is looked for under its words."""
     from listener.near_copies import copy_keys
 
     keys = copy_keys([mention.text for mention in mentions])
-    heard = [
-        # A declared repost is nobody's original, so nothing is looked for under its words.
-        Heard(mention=mention, copy_keys=() if mention.repost_of else tuple(own))
-        for mention, own in zip(mentions, keys, strict=True)
-    ]
-    claim = None if worker is None else Claim(worker=worker.name, until=now + worker.lease)
-    return store.mentions.keep_new(heard, source=source, now=now, poll=poll, claim=claim)
+    return [() if mention.repost_of else own for mention, own in zip(mentions, keys, strict=True)]
 
 
 def _keep(store: Store, settings: SourceSettings, page: Page, *, worker: Worker, now: datetime) -> int:
@@ -145,6 +145,14 @@ def _next_month(now: datetime) -> datetime:
 
 
 # ---- understand, weigh, decide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """How many mentions were new, and how many of them went all the way to their cases."""
+
+    new: int
+    routed: int
 
 
 def understand(store: Store, rooms: Rooms, *, worker: Worker, now: datetime) -> int:
@@ -175,38 +183,81 @@ def understand_claimed(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *
 
 def decide(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *, now: datetime) -> list[Routed]:
     """Scores, weights, route, priority and original of each claimed mention."""
-    scored = rooms.score([w.mention for w in waiting])
+    mentions = [w.mention for w in waiting]
+    keys = {w.id: own for w, own in zip(waiting, _copy_keys(mentions), strict=True)}
+    return _place(waiting, judge(rooms, mentions, now=now), store.mentions.earlier(waiting, keys))
+
+
+def judge(rooms: Rooms, mentions: Sequence[Mention], *, now: datetime) -> list[Judged]:
+    """What can be decided on each mention from itself alone."""
+    scored = rooms.score(mentions)
     routes = rooms.triage(scored, now=now)
     priorities = rooms.prioritise(scored, routes, now=now)
-    copies = _copies(store, waiting)
+    return [
+        Judged(
+            scored=s,
+            route=route,
+            priority=priority.value,
+            parts=tuple((part.name, round(part.amount, 3), part.words) for part in priority.parts),
+        )
+        for s, route, priority in zip(scored, routes, priorities, strict=True)
+    ]
+
+
+def take_in(store: Store, rooms: Rooms, mentions: Sequence[Mention], *, source: str, now: datetime) -> Taken:
+    """Understand mentions and store them in one go, those that are known left out.
+
+    When something in the batch crashes a room it is kept to be understood later, where the poison is parted from the rest.
+    """
+    new = store.mentions.unknown(mentions)
+    try:
+        judged = judge(rooms, new, now=now)
+    except (StorageError, ModelError, ConfigurationError):  # no fault of these mentions
+        raise
+    except Exception:
+        log.exception("batch_crashed_a_room", mentions=len(new))
+        return Taken(new=keep(store, new, source=source, now=now).new, routed=0)
+    by_key = {(j.scored.mention.network, j.scored.mention.native_id): j for j in judged}
+
+    def place(waiting: Sequence[Waiting], earlier: Earlier) -> list[Routed]:
+        return _place(waiting, [by_key[w.mention.network, w.mention.native_id] for w in waiting], earlier)
+
+    keys = dict(zip(by_key, _copy_keys(new), strict=True))
+    written = store.mentions.take_in(judged, keys, place=place, settle=settle, source=source, now=now)
+    return Taken(new=written, routed=written)
+
+
+def _place(waiting: Sequence[Waiting], judged: Sequence[Judged], earlier: Earlier) -> list[Routed]:
+    """Judged mentions with their originals and their cases."""
+    copies = _copies(waiting, earlier)
     return [
         Routed(
             id=w.id,
             author_id=w.author_id,
-            scored=s,
-            route=route,
-            copy_of=copies.get(w.id, (None, False))[0],
-            case_key=_case_key(w, route, copies.get(w.id)),
-            priority=priority.value,
-            parts=tuple((part.name, round(part.amount, 3), part.words) for part in priority.parts),
+            scored=j.scored,
+            route=j.route,
+            priority=j.priority,
+            parts=j.parts,
+            copy_of=copies[w.id][0] if w.id in copies else None,
+            case_key=_case_key(w.mention, j.route, copies.get(w.id)),
         )
-        for w, s, route, priority in zip(waiting, scored, routes, priorities, strict=True)
+        for w, j in zip(waiting, judged, strict=True)
     ]
 
 
-def _case_key(waiting: Waiting, route: Route, copy: tuple[int, bool] | None) -> str | None:
+def _case_key(mention: Mention, route: Route, copy: tuple[int, bool] | None) -> str | None:
     """Which case a mention belongs to; None: it is counted with its original.
 
     A copy opens no case, but for the request of somebody else: they wait for an answer of their own. A repost spreads a request and makes
     none, whether or not we know the original.
     """
-    if waiting.mention.repost_of is not None:
+    if mention.repost_of is not None:
         return None
     if copy is not None:
         _, by_another = copy
         if not by_another or route.tier is Tier.NONE:
             return None
-    return case_key(waiting.mention)
+    return case_key(mention)
 
 
 def case_key(mention: Mention) -> str:
@@ -220,28 +271,17 @@ def _quoted(part: str) -> str:
     return part.replace("%", "%25").replace(":", "%3A")
 
 
-def _copies(store: Store, waiting: Sequence[Waiting]) -> dict[int, tuple[int, bool]]:
+def _copies(waiting: Sequence[Waiting], earlier: Earlier) -> dict[int, tuple[int, bool]]:
     """Mention id -> (id of its original, was it written by another author). Reposts that the network declares need no look at the text."""
     from listener.near_copies import confirm
 
-    found = _declared_reposts(store, waiting)
-    candidates = store.mentions.originals([w.id for w in waiting if w.id not in found])
-    pairs = [(w, original) for w in waiting for original in candidates.get(w.id, ())]
+    found = {id_: (original, False) for id_, original in earlier.reposted.items()}
+    pairs = [(w, original) for w in waiting for original in earlier.originals.get(w.id, ())]
     for (w, original), is_copy in zip(pairs, confirm([(w.mention.text, o.text) for w, o in pairs]), strict=True):
         if is_copy and w.id not in found:
             by_another = original.author_id is None or original.author_id != w.author_id
             first = original.copy_of or found.get(original.id, (original.id, False))[0]
             found[w.id] = (first, by_another)
-    return found
-
-
-def _declared_reposts(store: Store, waiting: Sequence[Waiting]) -> dict[int, tuple[int, bool]]:
-    reposts = [w for w in waiting if w.mention.repost_of is not None]
-    found: dict[int, tuple[int, bool]] = {}
-    for network in {w.mention.network for w in reposts}:
-        own = [w for w in reposts if w.mention.network == network]
-        known = store.mentions.by_native_ids(network, {str(w.mention.repost_of) for w in own})
-        found |= {w.id: (known[repost], False) for w in own if (repost := str(w.mention.repost_of)) in known}
     return found
 
 

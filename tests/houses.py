@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from earshot.case import Outcome, Route, Tier
+from earshot.case import Outcome, Route, Sending, Tier
 from earshot.mention import Author, Mention, Score, ScoredMention
 from earshot.storage import Store
 from earshot.storage.accounts import Account, Membership, Role
-from earshot.storage.cases import Sending
-from earshot.storage.mentions import Heard, Waiting
+from earshot.storage.arrivals import Heard
+from earshot.storage.originals import Waiting
 from earshot.storage.settling import Routed
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

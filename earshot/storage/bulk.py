@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Table, func, select, text
 
 
@@ -30,6 +31,20 @@ def update_rows(connection: Connection, table: Table, columns: Sequence[str], ro
         mark = _mark(connection)
         sets = ", ".join(f'"{name[1:]}" = "{name[1:]}" + {mark}' if name.startswith("+") else f'"{name}" = {mark}' for name in columns)
         connection.exec_driver_sql(f'UPDATE "{table.name}" SET {always}{sets} WHERE id = {mark}', list(rows))  # noqa: S608 - names of ours only
+
+
+def rows_among(
+    connection: Connection, table: Table, columns: Sequence[str], column: str, values: Sequence[Any], **equal: Any
+) -> Sequence[Any]:
+    """`columns` of the rows whose `column` is among `values`, however many these are, and whose further columns are `equal`."""
+    if not values:
+        return ()
+    is_sqlite = connection.dialect.name == "sqlite"
+    among = "IN (SELECT value FROM json_each(?))" if is_sqlite else "= ANY(%s)"
+    also = "".join(f' AND "{name}" = {_mark(connection)}' for name in equal)
+    given = orjson.dumps(values).decode() if is_sqlite else list(values)
+    statement = f'SELECT {_names(columns)} FROM "{table.name}" WHERE "{column}" {among}{also}'  # noqa: S608 - names of ours only
+    return connection.exec_driver_sql(statement, (given, *equal.values())).all()
 
 
 def next_ids(connection: Connection, table: Table, n: int) -> list[int]:

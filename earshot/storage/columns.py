@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import orjson
 from sqlalchemy import BigInteger, Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
-from earshot.mention import require_aware
+from earshot.mention import Score, require_aware
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_SCORES = msgspec.json.Encoder()
 
 
 def stored_time(moment: datetime | None) -> int | None:
@@ -26,6 +28,11 @@ def stored_time(moment: datetime | None) -> int | None:
 def stored_json(value: Any) -> str | None:
     """Lists, tuples and dicts as they are stored: JSON text."""
     return None if value is None else orjson.dumps(value).decode()
+
+
+def stored_scores(scores: tuple[Score, ...]) -> str:
+    """Scores as they are stored: a JSON list for each, as names of fields would double the size of a row."""
+    return _SCORES.encode(scores).decode()
 
 
 class UtcTime(TypeDecorator[datetime]):

@@ -1,56 +1,42 @@
-"""Mentions: kept with the cursor that brought them, claimed in batches, and written back with their cases."""
+"""Mentions: kept with the cursor that brought them, claimed in batches, and written with their cases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from msgspec import Struct
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
-from earshot.errors import Conflict
-from earshot.mention import Author, Mention, ScoredMention
+from earshot.errors import Conflict, DatabaseBusy
+from earshot.mention import Mention, ScoredMention
+from earshot.storage.arrivals import Heard, Key, author_ids, author_key, keep_authors, unknown
 from earshot.storage.bulk import insert_rows, next_ids, update_rows
-from earshot.storage.columns import stored_json, stored_time
+from earshot.storage.columns import stored_scores, stored_time
 from earshot.storage.database import Database
-from earshot.storage.rows import (
-    AUTHOR_FIELDS,
-    MENTION_FIELDS,
-    author_of,
-    joined_author,
-    mention_of,
-    pack_scores,
-    scored_of,
-    stored_author,
-    stored_mention,
-)
-from earshot.storage.settling import Routed, Settle, settle_cases
+from earshot.storage.originals import Earlier, Keys, Waiting, find_earlier, forget_keys, keep_keys
+from earshot.storage.rows import MENTION_FIELDS, author_of, joined_author, mention_of, scored_of, stored_mention
+from earshot.storage.settling import Judged, Routed, Settle, Settling
 from earshot.storage.tables import (
     GONE,
     HEARD,
     QUARANTINED,
     UNDERSTOOD,
     AuthorRow,
-    CaseRow,
-    CopyKeyRow,
-    EventRow,
     GapRow,
     MentionRow,
-    ReplyRow,
     SourceRow,
     table,
 )
 
-_AUTHOR, _MENTION, _COPY_KEY, _CASE = table(AuthorRow), table(MentionRow), table(CopyKeyRow), table(CaseRow)
-_EVENT, _REPLY, _SOURCE, _GAP = table(EventRow), table(ReplyRow), table(SourceRow), table(GapRow)
+_AUTHOR, _MENTION, _SOURCE, _GAP = table(AuthorRow), table(MentionRow), table(SourceRow), table(GapRow)
 
+#: (the mentions of a batch with their places, what came before them) -> what is to be written
+Place = Callable[[Sequence[Waiting], Earlier], Sequence[Routed]]
 
-class Heard(Struct, frozen=True, kw_only=True):
-    """A mention on its way in, with the cheap keys that near copies share."""
-
-    mention: Mention
-    copy_keys: tuple[int, ...] = ()
+#: times that a transaction is begun again because another worker wrote the same mention or opened the same case at that moment
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,76 +52,83 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Who works on what is claimed, and until when it stays theirs when they fall silent."""
-
-    worker: str
-    until: datetime
-
-
-class Waiting(Struct, frozen=True, kw_only=True):
-    """A claimed mention that nobody understood yet."""
-
-    id: int
-    mention: Mention
-    author_id: int | None
-    seen_at: datetime
-    tries: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """How many mentions were new, and how many were known already or our own."""
 
     new: int
     known: int
-    waiting: tuple[Waiting, ...] = ()  #: the new ones, where they were claimed at once
-
-
-class Original(Struct, frozen=True, kw_only=True):
-    """The mention that a text may be a copy of."""
-
-    id: int
-    text: str
-    author_id: int | None
-    copy_of: int | None = None  #: where it turned out to be a copy itself
 
 
 class Mentions:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def keep_new(self, heard: Sequence[Heard], *, source: str, now: datetime, poll: Poll | None = None, claim: Claim | None = None) -> Kept:
-        """Store what was not stored yet, with the cursor of the poll that brought it, in one transaction.
+    def keep_new(self, heard: Sequence[Heard], *, source: str, now: datetime, poll: Poll | None = None) -> Kept:
+        """Store what was not stored yet, to be understood later, with the cursor of the poll that brought it, in one transaction.
 
-        With `claim` the new ones belong to that worker at once. Raises `Conflict` when the poll lost its lease meanwhile: then nothing
-        is stored and the new holder reads the page again.
+        Raises `Conflict` when the poll lost its lease meanwhile: then nothing is stored and the new holder reads the page again.
         """
+        keys = {(h.mention.network, h.mention.native_id): h.copy_keys for h in heard}
         with self._db.writing() as connection:
             if poll is not None:
                 _move_cursor(connection, poll, now)
-            mentions = self._without_ours(connection, heard)
-            authors = _keep_authors(connection, [h.mention.author for h in mentions if h.mention.author], now)
-            new = _keep_mentions(connection, mentions, authors, source=source, now=now, claim=claim)
-        waiting = tuple(
-            Waiting(id=id_, mention=h.mention, author_id=_author_id(h.mention, authors), seen_at=now, tries=1) for id_, h in new
-        )
-        return Kept(new=len(new), known=len(heard) - len(new), waiting=waiting if claim is not None else ())
+            mentions = unknown(connection, [h.mention for h in heard])
+            waiting = _placed(connection, mentions, keep_authors(connection, [m.author for m in mentions], now), now)
+            insert_rows(
+                connection,
+                _MENTION,
+                ("id", *MENTION_FIELDS, "author_id", "seen_at", "source", "stage", "tries"),
+                [(w.id, *stored_mention(w.mention), w.author_id, stored_time(now), source, HEARD, 0) for w in waiting],
+                otherwise="ON CONFLICT (network, native_id) DO NOTHING",
+            )
+            stored = self._stored(connection, [w.id for w in waiting])
+            keep_keys(connection, {w.id: keys[w.mention.network, w.mention.native_id] for w in waiting if w.id in stored})
+        return Kept(new=len(stored), known=len(heard) - len(stored))
 
-    def _without_ours(self, connection: Connection, heard: Sequence[Heard]) -> list[Heard]:
-        """Drop our own replies polled back, and doubles within the batch; oldest first, so that ids follow time.
+    def _stored(self, connection: Connection, ids: Sequence[int]) -> set[int]:
+        """Which of the mentions just written are ours; another worker may have brought the same post at this moment."""
+        if not ids or self._db.is_sqlite:
+            return set(ids)
+        return set(connection.execute(select(_MENTION.c.id).where(_MENTION.c.id.between(ids[0], ids[-1]))).scalars()) & set(ids)
 
-        Networks count their ids up, which orders what was posted in the same second.
+    def unknown(self, mentions: Iterable[Mention]) -> list[Mention]:
+        """Those that are not stored yet, once each, oldest first; replies of ours are known."""
+        with self._db.reading() as connection:
+            return unknown(connection, mentions)
+
+    def take_in(
+        self, judged: Sequence[Judged], keys: Mapping[Key, Sequence[int]], *, place: Place, settle: Settle, source: str, now: datetime
+    ) -> int:
+        """Store judged mentions that are not stored yet, with their cases, in one transaction; returns how many were new.
+
+        Whatever is known of a mention is written once, which takes half the time of keeping it first and filling it in later.
         """
-        unique = {(h.mention.network, h.mention.native_id): h for h in heard}
-        if not unique:
-            return []
-        ours = connection.execute(
-            select(_REPLY.c.network, _REPLY.c.native_id).where(_REPLY.c.native_id.in_([native_id for _, native_id in unique]))
-        )
-        for network, native_id in ours:
-            unique.pop((network, native_id), None)
-        return sorted(unique.values(), key=lambda h: (h.mention.posted_at, len(h.mention.native_id), h.mention.native_id))
+        by_key = {(j.scored.mention.network, j.scored.mention.native_id): j for j in judged}
+
+        def write(connection: Connection) -> int:
+            mentions = unknown(connection, [j.scored.mention for j in judged])
+            influence = _influence(by_key[m.network, m.native_id] for m in mentions)
+            waiting = _placed(connection, mentions, keep_authors(connection, [m.author for m in mentions], now, influence=influence), now)
+            own = {w.id: keys[w.mention.network, w.mention.native_id] for w in waiting}
+            routed = place(waiting, find_earlier(connection, waiting, own))
+            cases = Settling(connection, routed, settle, now)
+            _insert_understood(connection, waiting, routed, cases.ids, source, now)
+            cases.write(connection)
+            keep_keys(connection, {item.id: own[item.id] for item in routed if item.copy_of is None})
+            return len(waiting)
+
+        return self._written(write)
+
+    def _written(self, write: Callable[[Connection], int]) -> int:
+        """Run one writing transaction, again where another worker was quicker with a mention or a case: then it is known."""
+        for tried in range(1, _TRIES + 1):
+            try:
+                with self._db.writing() as connection:
+                    return write(connection)
+            except IntegrityError as err:
+                if tried == _TRIES:
+                    raise DatabaseBusy(f"other workers wrote the same posts {_TRIES} times in a row; nothing was written") from err
+        raise AssertionError("unreachable")
 
     def claim(self, limit: int, *, worker: str, now: datetime, lease: timedelta) -> list[Waiting]:
         """Take up to `limit` mentions that nobody understood yet, oldest first, with one statement.
@@ -175,22 +168,10 @@ class Mentions:
         with self._db.reading() as connection:
             return connection.execute(select(_MENTION.c.id).where(_MENTION.c.stage == HEARD).limit(1)).first() is not None
 
-    def originals(self, ids: Sequence[int]) -> dict[int, list[Original]]:
-        """For each of these mentions the earlier ones that it may be a copy of: the first to have one of its copy keys, oldest first."""
-        other = _COPY_KEY.alias("other")
-        first = select(func.min(other.c.mention_id)).where(other.c.key == _COPY_KEY.c.key).scalar_subquery()
-        shared = select(_COPY_KEY.c.mention_id, first.label("first")).where(_COPY_KEY.c.mention_id.in_(ids)).distinct().subquery()
-        columns = (_MENTION.c.id, _MENTION.c.text, _MENTION.c.author_id, _MENTION.c.copy_of)
-        candidates = (
-            select(shared.c.mention_id, *columns).join(_MENTION, _MENTION.c.id == shared.c.first).where(_MENTION.c.id < shared.c.mention_id)
-        )
-        found: dict[int, list[Original]] = {}
+    def earlier(self, waiting: Sequence[Waiting], keys: Keys) -> Earlier:
+        """What came before these mentions that they may repeat; `keys` of their texts by id."""
         with self._db.reading() as connection:
-            for mention_id, *original in connection.execute(candidates.order_by(_MENTION.c.id)):
-                found.setdefault(mention_id, []).append(
-                    Original(**dict(zip(("id", "text", "author_id", "copy_of"), original, strict=True)))
-                )
-        return found
+            return find_earlier(connection, waiting, keys)
 
     def by_native_ids(self, network: str, native_ids: Iterable[str]) -> dict[str, int]:
         """Ids of the mentions we know, by their native id."""
@@ -206,12 +187,18 @@ class Mentions:
         `settle` is asked once per mention, in order, with the case as it stands at that moment. Mentions whose claim went to
         another worker meanwhile are left to it.
         """
-        with self._db.writing() as connection:
+
+        def write(connection: Connection) -> int:
             ours = self._still_claimed(connection, [r.id for r in routed], worker)
             batch = [r for r in routed if r.id in ours]
-            cases = settle_cases(connection, batch, settle, now)
-            _write_mentions(connection, batch, cases)
-        return len(batch)
+            _write_influence(connection, batch)
+            cases = Settling(connection, batch, settle, now)
+            _finish(connection, batch, cases.ids)
+            cases.write(connection)
+            forget_keys(connection, [item.id for item in batch if item.copy_of is not None])
+            return len(batch)
+
+        return self._written(write)
 
     def _still_claimed(self, connection: Connection, ids: Sequence[int], worker: str) -> set[int]:
         mine = select(_MENTION.c.id).where(_MENTION.c.id.in_(ids), _MENTION.c.claimed_by == worker, _MENTION.c.stage == HEARD)
@@ -252,65 +239,50 @@ class Mentions:
         return {name: next((n for stage, n in rows if stage == value), 0) for value, name in names.items()}
 
 
-_AUTHOR_COLUMNS = (*AUTHOR_FIELDS, "seen_at")
-#: what a network leaves out is not forgotten; what it tells anew replaces what we knew
-_REFRESH = "ON CONFLICT (network, native_id) DO UPDATE SET " + ", ".join(
-    [f"{name} = excluded.{name}" for name in ("handle", "name", "bio", "url", "verified", "seen_at")]
-    + [f"{name} = coalesce(excluded.{name}, author.{name})" for name in ("followers", "following", "posts", "created_at")]
-)
-_MENTION_COLUMNS = ("id", *MENTION_FIELDS, "author_id", "seen_at", "source", "stage", "tries", "claimed_by", "claimed_until")
-
-
-def _keep_authors(connection: Connection, authors: Iterable[Author], now: datetime) -> dict[tuple[str, str], int]:
-    """Write authors as they are now; returns their ids by (network, native id)."""
-    unique = {(author.network, author.native_id): author for author in authors}
-    seen = stored_time(now)
-    insert_rows(connection, _AUTHOR, _AUTHOR_COLUMNS, [(*stored_author(unique[key]), seen) for key in sorted(unique)], otherwise=_REFRESH)
-    ids: dict[tuple[str, str], int] = {}
-    for network in {network for network, _ in unique}:
-        own = [native_id for net, native_id in unique if net == network]
-        known = select(_AUTHOR.c.native_id, _AUTHOR.c.id).where(_AUTHOR.c.network == network, _AUTHOR.c.native_id.in_(own))
-        ids |= {(network, native_id): id_ for native_id, id_ in connection.execute(known)}
-    return ids
-
-
-def _keep_mentions(
-    connection: Connection,
-    heard: Sequence[Heard],
-    authors: Mapping[tuple[str, str], int],
-    *,
-    source: str,
-    now: datetime,
-    claim: Claim | None,
-) -> list[tuple[int, Heard]]:
-    """Write the mentions that are not known yet, with their copy keys; returns these with their ids."""
-    heard = _unknown(connection, heard)
-    if not heard:
-        return []
-    claimed = (HEARD, 0, None, None) if claim is None else (HEARD, 1, claim.worker, stored_time(claim.until))
-    ids, seen = next_ids(connection, _MENTION, len(heard)), stored_time(now)
-    rows = [
-        (id_, *stored_mention(h.mention), _author_id(h.mention, authors), seen, source, *claimed) for id_, h in zip(ids, heard, strict=True)
+def _placed(connection: Connection, mentions: Sequence[Mention], authors: Mapping[Key, int], now: datetime) -> list[Waiting]:
+    ids = next_ids(connection, _MENTION, len(mentions))
+    return [
+        Waiting(id=id_, mention=mention, author_id=author_id, seen_at=now, tries=0)
+        for id_, mention, author_id in zip(ids, mentions, author_ids(mentions, authors), strict=True)
     ]
-    insert_rows(connection, _MENTION, _MENTION_COLUMNS, rows, otherwise="ON CONFLICT (network, native_id) DO NOTHING")
-    stored = set(connection.execute(select(_MENTION.c.id).where(_MENTION.c.id.between(ids[0], ids[-1]))).scalars()) & set(ids)
-    new = [(id_, h) for id_, h in zip(ids, heard, strict=True) if id_ in stored]
-    insert_rows(connection, _COPY_KEY, ("key", "mention_id"), [(key, id_) for id_, h in new for key in set(h.copy_keys)])
-    return new
 
 
-def _unknown(connection: Connection, heard: Sequence[Heard]) -> list[Heard]:
-    """What is not stored yet. To insert it again would do nothing, but wait for whoever writes the mention at this moment."""
-    known = set()
-    for network in {h.mention.network for h in heard}:
-        own = [h.mention.native_id for h in heard if h.mention.network == network]
-        stored = select(_MENTION.c.native_id).where(_MENTION.c.network == network, _MENTION.c.native_id.in_(own))
-        known |= {(network, native_id) for native_id in connection.execute(stored).scalars()}
-    return [h for h in heard if (h.mention.network, h.mention.native_id) not in known]
+def _insert_understood(
+    connection: Connection, waiting: Sequence[Waiting], routed: Sequence[Routed], cases: Mapping[str, int], source: str, now: datetime
+) -> None:
+    seen = stored_time(now)
+    insert_rows(
+        connection,
+        _MENTION,
+        ("id", *MENTION_FIELDS, "author_id", "seen_at", "source", "stage", "tries", "scores", "case_id", "copy_of"),
+        [
+            (w.id, *stored_mention(w.mention), w.author_id, seen, source, UNDERSTOOD, 1, *_understood(item, cases))
+            for w, item in zip(waiting, routed, strict=True)
+        ],
+    )
 
 
-def _author_id(mention: Mention, authors: Mapping[tuple[str, str], int]) -> int | None:
-    return None if mention.author is None else authors[mention.author.network, mention.author.native_id]
+def _finish(connection: Connection, batch: Sequence[Routed], cases: Mapping[str, int]) -> None:
+    finished = f"stage = {UNDERSTOOD}, claimed_by = NULL, claimed_until = NULL, "
+    update_rows(
+        connection, _MENTION, ("scores", "case_id", "copy_of"), [(*_understood(item, cases), item.id) for item in batch], always=finished
+    )
+
+
+def _understood(item: Routed, cases: Mapping[str, int]) -> tuple[str, int | None, int | None]:
+    return stored_scores(item.scored.scores), None if item.case_key is None else cases[item.case_key], item.copy_of
+
+
+def _write_influence(connection: Connection, batch: Sequence[Routed]) -> None:
+    """In the order in which authors are kept: then no two transactions wait for each other."""
+    found, ids = _influence(batch), {author_key(item.scored.mention): item.author_id for item in batch}
+    update_rows(connection, _AUTHOR, ("influence",), [(found[key], ids[key]) for key in sorted(found)])
+
+
+def _influence(batch: Iterable[Judged]) -> dict[Key, float]:
+    """The influence of each author of whom enough is known."""
+    scored = ((author_key(item.scored.mention), item.scored.score("influence")) for item in batch)
+    return {key: score.value for key, score in scored if key is not None and score is not None and score.confidence > 0}
 
 
 def _move_cursor(connection: Connection, poll: Poll, now: datetime) -> None:
@@ -334,31 +306,5 @@ def _move_cursor(connection: Connection, poll: Poll, now: datetime) -> None:
     if poll.deleted:
         network = select(_SOURCE.c.network).where(_SOURCE.c.name == poll.source).scalar_subquery()
         gone = select(_MENTION.c.id).where(_MENTION.c.network == network, _MENTION.c.native_id.in_(poll.deleted))
-        connection.execute(delete(_COPY_KEY).where(_COPY_KEY.c.mention_id.in_(gone)))
+        forget_keys(connection, connection.execute(gone).scalars().all())
         connection.execute(update(_MENTION).where(_MENTION.c.id.in_(gone)).values(stage=GONE, text="", url="", scores=None))
-
-
-def _write_mentions(connection: Connection, batch: Sequence[Routed], cases: Mapping[str, int]) -> None:
-    if not batch:
-        return
-    rows = [
-        (stored_json(pack_scores(item.scored.scores)), cases.get(item.case_key) if item.case_key else None, item.copy_of, item.id)
-        for item in batch
-    ]
-    finished = f"stage = {UNDERSTOOD}, claimed_by = NULL, claimed_until = NULL, "
-    update_rows(connection, _MENTION, ("scores", "case_id", "copy_of"), rows, always=finished)
-    copies = [item.id for item in batch if item.copy_of is not None]
-    if copies:  # a copy never serves as an original: one hot text must not grow a list of candidates
-        connection.execute(delete(_COPY_KEY).where(_COPY_KEY.c.mention_id.in_(copies)))
-    _write_influence(connection, batch)
-
-
-def _write_influence(connection: Connection, batch: Sequence[Routed]) -> None:
-    by_author = sorted((item for item in batch if item.author_id), key=_author_key)  # in the order in which they are kept: no deadlock
-    weights = {item.author_id: s.value for item in by_author if (s := item.scored.score("influence")) and s.confidence > 0}
-    update_rows(connection, _AUTHOR, ("influence",), [(value, id_) for id_, value in weights.items()])
-
-
-def _author_key(item: Routed) -> tuple[str, str]:
-    author = item.scored.mention.author
-    return ("", "") if author is None else (author.network, author.native_id)

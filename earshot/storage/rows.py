@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -55,17 +55,8 @@ def mention_of(row: _Row, author: Author | None) -> Mention:
     return Mention(author=author, **{name: row[name] for name in MENTION_FIELDS})
 
 
-def pack_scores(scores: Iterable[Score]) -> list[list[Any]]:
-    """Scores as short lists: five names a score would double the size of a row. Whoever gives a score rounds it, a whole batch at once."""
-    return [[s.name, s.label, s.value, s.confidence, s.by] for s in scores]
-
-
-def unpack_scores(packed: list[list[Any]] | None) -> tuple[Score, ...]:
-    return tuple(Score(name=n, label=label, value=v, confidence=c, by=by) for n, label, v, c, by in packed or ())
-
-
 def scored_of(row: _Row, author: Author | None) -> ScoredMention:
-    return ScoredMention(mention=mention_of(row, author), scores=unpack_scores(row["scores"]))
+    return ScoredMention(mention=mention_of(row, author), scores=tuple(Score(*score) for score in row["scores"] or ()))
 
 
 def case_of(row: RowMapping) -> Case:

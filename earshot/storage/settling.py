@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,17 +28,22 @@ _CURRENT = (
 _OPENED = ("id", "key", "network", "author_id", "mention_id", "mentions", "replies", "opened_at", *_CURRENT)
 
 
-class Routed(Struct, frozen=True, kw_only=True):
-    """A mention with all that was decided on it, ready to be written."""
+class Judged(Struct, frozen=True, kw_only=True):
+    """A mention with all that was decided on it from itself alone."""
+
+    scored: ScoredMention
+    route: Route
+    priority: float = 0.0
+    parts: tuple[tuple[str, float, str], ...] = ()
+
+
+class Routed(Judged, frozen=True, kw_only=True):
+    """A judged mention with its place in the database, ready to be written."""
 
     id: int
     author_id: int | None
-    scored: ScoredMention
-    route: Route
     case_key: str | None  #: None: counted with its original, no case of its own
     copy_of: int | None = None
-    priority: float = 0.0
-    parts: tuple[tuple[str, float, str], ...] = ()
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -53,72 +58,59 @@ class Settled(Struct, frozen=True, kw_only=True):
 Settle = Callable[[Case | None, Routed], Settled]
 
 
-def settle_cases(connection: Connection, batch: Sequence[Routed], settle: Settle, now: datetime) -> dict[str, int]:
-    """Fold the batch into its cases and write them with their events; returns the ids of the cases by key.
+class Settling:
+    """A batch folded into its cases in order, each as it stood at that moment; `write` writes them with their events.
 
-    A key that another worker opened at the same moment is locked and settled again.
+    The known cases stay locked until the transaction ends. A case that another worker opens at the same moment raises `IntegrityError` when
+    it is written: whoever begins the transaction again then finds it known.
     """
-    wanted = [item for item in batch if item.case_key is not None]
-    known = _lock_cases(connection, {str(item.case_key) for item in wanted})
-    log = _CaseLog(now, known)
-    for item in wanted:
-        key = str(item.case_key)
-        log.add(item, settle(log.now.get(key, known.get(key)), item))
-    opened = log.open(connection)
-    lost = log.opening.keys() - opened.keys()
-    ids = opened | {key: known[key].id for key in log.now if key in known}
-    log.write(connection, ids, skip=lost)
-    if lost:
-        ids |= settle_cases(connection, [item for item in wanted if item.case_key in lost], settle, now)
-    return ids
 
-
-def _lock_cases(connection: Connection, keys: Iterable[str]) -> dict[str, Case]:
-    known = select(_CASE).where(_CASE.c.key.in_(sorted(keys))).order_by(_CASE.c.id)
-    if connection.dialect.name != "sqlite":
-        known = known.with_for_update()
-    return {row["key"]: case_of(row) for row in connection.execute(known).mappings()}
-
-
-class _CaseLog:
-    """The cases a batch touches: how each stands now, and the steps to write."""
-
-    def __init__(self, now: datetime, known: Mapping[str, Case]) -> None:
+    def __init__(self, connection: Connection, batch: Sequence[Routed], settle: Settle, now: datetime) -> None:
+        wanted = [(item.case_key, item) for item in batch if item.case_key is not None]
         self._at = now
-        self._known = known
-        self.now: dict[str, Case] = {}
-        self.opening: dict[str, list[Routed]] = {}
-        self._touched: dict[str, list[Routed]] = {}
+        self._known = _lock_cases(connection, {key for key, _ in wanted})
+        self._now: dict[str, Case] = {}  #: as it stands after the batch
+        self._items: dict[str, list[Routed]] = {}
         self._steps: list[tuple[str, Routed, Move, str, Mapping[str, Any]]] = []
         self._verdicts: dict[str, bool] = {}
+        for key, item in wanted:
+            self._add(key, item, settle(self._now.get(key) or self._known.get(key), item))
+        opening = sorted(self._items.keys() - self._known.keys())
+        #: case key -> its id, of every case that the batch reaches
+        self.ids = {key: case.id for key, case in self._known.items()} | dict(
+            zip(opening, next_ids(connection, _CASE, len(opening)), strict=True)
+        )
 
-    def add(self, item: Routed, settled: Settled) -> None:
-        key = settled.case.key
-        self.now[key] = settled.case
-        (self._touched if key in self._known else self.opening).setdefault(key, []).append(item)
+    def _add(self, key: str, item: Routed, settled: Settled) -> None:
+        self._now[key] = settled.case
+        self._items.setdefault(key, []).append(item)
         self._steps += [(key, item, *step) for step in settled.steps]
         if settled.helped is not None:
             self._verdicts[key] = settled.helped
 
-    def open(self, connection: Connection) -> dict[str, int]:
-        """Write the new cases; returns their ids by key, without those that another worker opened at the same moment."""
-        keys = sorted(self.opening)
-        if not keys:
-            return {}
-        ids = dict(zip(keys, next_ids(connection, _CASE, len(keys)), strict=True))
-        insert_rows(
-            connection, _CASE, _OPENED, [self._opened(key, id_) for key, id_ in ids.items()], otherwise="ON CONFLICT (key) DO NOTHING"
-        )
-        if connection.dialect.name == "sqlite":  # nobody else writes meanwhile
-            return ids
-        written = set(connection.execute(select(_CASE.c.id).where(_CASE.c.id.in_(ids.values()))).scalars())
-        return {key: id_ for key, id_ in ids.items() if id_ in written}
+    def write(self, connection: Connection) -> None:
+        """Write the new cases, the known ones as they stand now, and all events. The mentions must be stored."""
+        opened = [self._opened(key, items) for key, items in sorted(self._items.items()) if key not in self._known]
+        insert_rows(connection, _CASE, _OPENED, opened)
+        for key, _, move, *_ in self._steps:
+            if key in self._known:
+                leave(connection, self.ids[key], self._known[key].state, move, at=self._at)
+        touched = [
+            (*self._current(self._now[key], items[-1]), len(items), self.ids[key])
+            for key, items in self._items.items()
+            if key in self._known
+        ]
+        # The author has the word again: replies of ours are counted from here.
+        update_rows(connection, _CASE, (*_CURRENT, "+mentions"), touched, always="replies = 0, ")
+        insert_rows(connection, _EVENT, ("case_id", "at", "actor", "move", "reason", "data"), self._events())
+        for key, helped in self._verdicts.items():
+            credit_answer(connection, self.ids[key], helped=helped)
 
-    def _opened(self, key: str, id_: int) -> tuple[Any, ...]:
+    def _opened(self, key: str, items: Sequence[Routed]) -> tuple[Any, ...]:
         """A new case, from its first mention and how it stands after the whole batch."""
-        case, items = self.now[key], self.opening[key]
-        first, opened_at = items[0], stored_time(case.opened_at)
-        return (id_, key, case.network, first.author_id, first.id, len(items), 0, opened_at, *self._current(case, items[-1]))
+        case, first = self._now[key], items[0]
+        opened_at = stored_time(case.opened_at)
+        return (self.ids[key], key, case.network, first.author_id, first.id, len(items), 0, opened_at, *self._current(case, items[-1]))
 
     def _current(self, case: Case, last: Routed) -> tuple[Any, ...]:
         anger, intent = last.scored.score("anger"), last.scored.score("intent")
@@ -141,22 +133,23 @@ class _CaseLog:
             stored_time(self._at),
         )
 
-    def write(self, connection: Connection, ids: Mapping[str, int], *, skip: Iterable[str]) -> None:
-        """Write the known cases as they stand now, and the events of all but `skip`."""
-        skip = set(skip)
-        steps = [step for step in self._steps if step[0] not in skip]
-        for key, _, move, *_ in steps:
-            if key in self._known:
-                leave(connection, ids[key], self._known[key].state, move, at=self._at)
-        touched = [(*self._current(self.now[key], items[-1]), len(items), ids[key]) for key, items in self._touched.items()]
-        # The author has the word again: replies of ours are counted from here.
-        update_rows(connection, _CASE, (*_CURRENT, "+mentions"), touched, always="replies = 0, ")
+    def _events(self) -> list[tuple[Any, ...]]:
         at = stored_time(self._at)
-        events = [
-            (ids[key], at, "author" if move is Move.SOLVE else "triage", move.value, reason, stored_json({**data, "mention": item.id}))
-            for key, item, move, reason, data in steps
+        return [
+            (
+                self.ids[key],
+                at,
+                "author" if move is Move.SOLVE else "triage",
+                move.value,
+                reason,
+                stored_json({**data, "mention": item.id}),
+            )
+            for key, item, move, reason, data in self._steps
         ]
-        insert_rows(connection, _EVENT, ("case_id", "at", "actor", "move", "reason", "data"), events)
-        for key, helped in self._verdicts.items():
-            if key not in skip:
-                credit_answer(connection, ids[key], helped=helped)
+
+
+def _lock_cases(connection: Connection, keys: Collection[str]) -> dict[str, Case]:
+    known = select(_CASE).where(_CASE.c.key.in_(sorted(keys))).order_by(_CASE.c.id)
+    if connection.dialect.name != "sqlite":
+        known = known.with_for_update()
+    return {row["key"]: case_of(row) for row in connection.execute(known).mappings()}

@@ -93,12 +93,12 @@ class MentionRow(SQLModel, table=True):
 
 
 class CopyKeyRow(SQLModel, table=True):
-    """Cheap keys of a text: near copies share at least one of them."""
+    """Cheap keys of texts, each with the first mention that had it: near copies share at least one."""
 
     __tablename__ = "copy_key"
-    __table_args__ = (Index("copy_key_mention", "mention_id"), {"sqlite_with_rowid": False})
-    key: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
-    mention_id: int = Field(sa_column=Column(_Id, ForeignKey("mention.id"), primary_key=True, autoincrement=False))
+    __table_args__ = (Index("copy_key_mention", "mention_id"),)
+    key: int = Field(sa_column=Column(_Id, primary_key=True, autoincrement=False))
+    mention_id: int = _link("mention.id")
 
 
 class CaseRow(SQLModel, table=True):

@@ -9,7 +9,8 @@ from earshot.case import Case, Event, Move, Outcome, State, Tier, replay
 from earshot.errors import Conflict
 from earshot.pipeline import settle
 from earshot.storage import Store
-from earshot.storage.mentions import Heard, Poll
+from earshot.storage.arrivals import Heard
+from earshot.storage.mentions import Poll
 
 
 def test_a_mention_seen_twice_is_stored_once(store: Store) -> None:

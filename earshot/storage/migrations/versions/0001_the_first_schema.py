@@ -280,14 +280,13 @@ def upgrade() -> None:
 
     op.create_table(
         "copy_key",
-        sa.Column("key", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("mention_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("mention_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(
             ["mention_id"],
             ["mention.id"],
         ),
-        sa.PrimaryKeyConstraint("key", "mention_id"),
-        sqlite_with_rowid=False,
+        sa.PrimaryKeyConstraint("key"),
     )
     with op.batch_alter_table("copy_key", schema=None) as batch_op:
         batch_op.create_index("copy_key_mention", ["mention_id"], unique=False)
