@@ -44,13 +44,15 @@ class Panel:
 
     def understand(self, mentions: Sequence[Mention]) -> list[ScoredMention]:
         """One `ScoredMention` per mention, in order, with one score per question."""
-        return [scored for first in range(0, len(mentions), _AT_ONCE) for scored in self._batch(mentions[first : first + _AT_ONCE])]
+        return [ScoredMention(mention=m, scores=scores) for m, scores in zip(mentions, self.answers(mentions), strict=True)]
 
-    def _batch(self, mentions: Sequence[Mention]) -> Iterator[ScoredMention]:
+    def answers(self, mentions: Sequence[Mention]) -> list[tuple[Score, ...]]:
+        """The scores of each mention alone, for a caller that adds scores of its own."""
+        return [scores for first in range(0, len(mentions), _AT_ONCE) for scores in self._batch(mentions[first : first + _AT_ONCE])]
+
+    def _batch(self, mentions: Sequence[Mention]) -> Iterator[tuple[Score, ...]]:
         batch = Batch(mentions, model=self.model, brand=self.brand)
-        answers = [question(batch) for question in self.questions.values()]
-        for mention, *scores in zip(mentions, *answers, strict=True):
-            yield ScoredMention(mention=mention, scores=tuple(scores))
+        return zip(*[question(batch) for question in self.questions.values()], strict=True)
 
     def explain(self, text: str, *, most: int = 6) -> dict[str, tuple[Weighed, ...]]:
         """For each question of the model the parts of `text` that weighed most, strongest first.

@@ -94,11 +94,11 @@ class Rooms:
         """Every question asked of every mention."""
         from influence.weigh import default_population, weigh
 
-        understood = self._panel.understand(mentions)
+        answers = self._panel.answers(mentions)
         weights = weigh(mentions, default_population())
         return [
-            ScoredMention(mention=scored.mention, scores=(*scored.scores, weight))
-            for scored, weight in zip(understood, weights, strict=True)
+            ScoredMention(mention=mention, scores=(*scores, weight))
+            for mention, scores, weight in zip(mentions, answers, weights, strict=True)
         ]
 
     @cached_property
