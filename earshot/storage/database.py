@@ -18,6 +18,16 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from earshot.errors import ConfigurationError, DatabaseBehind, DatabaseBusy, DatabaseFull, StorageError
 
+#: a journal of up to 16 MB, so that pages that every batch touches are not written back after each
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "wal_autocheckpoint=4000",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "cache_size=-65536",
+    "temp_store=MEMORY",
+)
+
 
 class Database:
     """One database by URL. Nothing is opened before the first transaction."""
@@ -66,7 +76,7 @@ def _sqlite(url: str, busy_seconds: float) -> Engine:
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # we begin transactions ourselves
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536", "temp_store=MEMORY"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -93,12 +93,15 @@ class MentionRow(SQLModel, table=True):
 
 
 class CopyKeyRow(SQLModel, table=True):
-    """Cheap keys of texts, each with the first mention that had it: near copies share at least one."""
+    """Cheap keys of texts, each with the first mention that had it: near copies share at least one.
+
+    No foreign key: there are too many to look for the mention of each.
+    """
 
     __tablename__ = "copy_key"
     __table_args__ = (Index("copy_key_mention", "mention_id"),)
     key: int = Field(sa_column=Column(_Id, primary_key=True, autoincrement=False))
-    mention_id: int = _link("mention.id")
+    mention_id: int = Field(sa_column=Column(_Id, nullable=False))
 
 
 class CaseRow(SQLModel, table=True):

@@ -282,10 +282,6 @@ def upgrade() -> None:
         "copy_key",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("mention_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["mention_id"],
-            ["mention.id"],
-        ),
         sa.PrimaryKeyConstraint("key"),
     )
     with op.batch_alter_table("copy_key", schema=None) as batch_op:
