@@ -166,21 +166,22 @@ class _Lines:
 
     def _read(self) -> bytes | None:
         line: bytes = self._stream.readline(MAX_LINE + 1)
-        self._unpacked += len(line)
         self.number += bool(line)
-        self._watch_the_ratio()
+        if self._zipped:
+            self._watch_the_ratio(len(line))
         if self.number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if len(line) <= MAX_LINE:
             return line
         while line and not line.endswith(b"\n"):
             line = self._stream.readline(2**16)
-            self._unpacked += len(line)
-            self._watch_the_ratio()
+            if self._zipped:
+                self._watch_the_ratio(len(line))
         return None
 
-    def _watch_the_ratio(self) -> None:
-        if self._zipped and self._unpacked > _RATIO_FROM and self._unpacked > _RATIO * self._counted.count:
+    def _watch_the_ratio(self, more: int) -> None:
+        self._unpacked += more
+        if self._unpacked > _RATIO_FROM and self._unpacked > _RATIO * self._counted.count:
             raise gzip.BadGzipFile(f"it unpacks to more than {_RATIO} times its size")
 
     def text(self, line: bytes) -> str:

@@ -8,6 +8,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
 
 from earshot.errors import BadInput
 from earshot.mention import Author, Mention
@@ -51,6 +53,39 @@ def parse_score_line(line: bytes, number: int, *, now: datetime = UNDATED) -> Me
         raise BadInput(f"line {number}: {err}") from err
 
 
+class _AuthorRow(Struct):
+    """The author of a row, nothing read yet; what is absent is None."""
+
+    id: Any = None
+    handle: Any = None
+    name: Any = None
+    bio: Any = None
+    followers: Any = None
+
+
+class _Row(Struct):
+    """The fields of a row that we know, nothing read yet; what is absent is None."""
+
+    id: Any = None
+    text: Any = None
+    network: Any = None
+    author: _AuthorRow | None = None
+    posted_at: Any = None
+    created_at: Any = None
+    url: Any = None
+    lang: Any = None
+    company: Any = None
+    thread_id: Any = None
+    parent_id: Any = None
+    repost_of: Any = None
+    likes: Any = None
+    reposts: Any = None
+    replies: Any = None
+
+
+_ROWS = Decoder(_Row)
+
+
 class RowReader:
     """Reads rows of one file. Every method raises `ValueError`, in words, for a row that is no mention.
 
@@ -63,52 +98,66 @@ class RowReader:
 
     def from_json(self, line: bytes | str) -> Mention:
         try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError as err:
-            raise ValueError(f"not JSON: {err.msg}") from err
-        if not isinstance(row, dict):
-            raise ValueError('not a JSON object: write {"id": "…", "text": "…"}')
-        author = row.get("author")
-        if author is not None and not isinstance(author, dict):
-            raise ValueError('author must be an object: {"handle": "…"}')
-        return self._mention(row, author)
+            row = _ROWS.decode(line)
+        except (DecodeError, UnicodeError) as err:
+            raise ValueError(_fault(line) or f"not JSON: {err}") from err
+        return self._mention(row)
 
     def from_fields(self, fields: Mapping[str, str]) -> Mention:
         """`fields`: keys of `GUESSES`; an empty string is an absent value, but for the text."""
-        author = {name.removeprefix("author."): value for name, value in fields.items() if name.startswith("author.") and value}
-        return self._mention({name: value for name, value in fields.items() if value or name == "text"}, author)
+        given = {name: value for name, value in fields.items() if value or name == "text"}
+        author = {name.removeprefix("author."): given.pop(name) for name in list(given) if name.startswith("author.")}
+        return self._mention(_Row(**given, author=_AuthorRow(**author) if author else None))
 
-    def _mention(self, row: Mapping[str, Any], author: Mapping[str, Any] | None) -> Mention:
-        text = row.get("text")
+    def _mention(self, row: _Row) -> Mention:
+        text = row.text
         if not isinstance(text, str):
             raise ValueError("text is missing" if text is None else "text must be a string")
-        native_id = _word(row.get("id"), "id")
+        native_id = _word(row.id, "id")
         if native_id is None:
             raise ValueError("id is missing")
-        network = _word(row.get("network"), "network") or self._network
-        date = row.get("posted_at") or row.get("created_at")
+        network = _word(row.network, "network") or self._network
+        date = row.posted_at or row.created_at
         return Mention(
             network=network,
             native_id=native_id,
-            author=_author(network, author) if author else None,
+            author=None if row.author is None else _author(network, row.author),
             text=clip(text),
-            url=_web_address(row.get("url")),
+            url=_web_address(row.url),
             posted_at=min(_date(date), self._now) if date else self._now,
-            **{ours: read(row[name], name) for name, ours, read in _OPTIONAL if name in row},
+            lang_hint=_language(row.lang),
+            company=_word(row.company, "company"),
+            thread_id=_word(row.thread_id, "thread_id"),
+            parent_id=_word(row.parent_id, "parent_id"),
+            repost_of=_word(row.repost_of, "repost_of"),
+            likes=_count(row.likes),
+            reposts=_count(row.reposts),
+            replies=_count(row.replies),
         )
 
 
-def _author(network: str, author: Mapping[str, Any]) -> Author | None:
-    handle, native_id = _word(author.get("handle"), "author.handle"), _word(author.get("id"), "author.id")
+def _fault(line: bytes | str) -> str:
+    """What is wrong with a line that is no row."""
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as err:
+        return f"not JSON: {err.msg}"
+    if not isinstance(row, dict):
+        return 'not a JSON object: write {"id": "…", "text": "…"}'
+    return 'author must be an object: {"handle": "…"}' if not isinstance(row.get("author"), dict | None) else ""
+
+
+def _author(network: str, row: _AuthorRow) -> Author | None:
+    handle, native_id = _word(row.handle, "author.handle"), _word(row.id, "author.id")
     if native_id is None and handle is None:
         return None
     return Author(
         network=network,
         native_id=native_id or handle or "",
         handle=(handle or native_id or "").removeprefix("@"),
-        name=_clipped(author.get("name"), 200),
-        bio=_clipped(author.get("bio"), 2_000),
-        followers=_count(author.get("followers")),
+        name=_clipped(row.name, 200),
+        bio=_clipped(row.bio, 2_000),
+        followers=_count(row.followers),
     )
 
 
@@ -117,7 +166,7 @@ def _word(value: object, name: str) -> str | None:
     if value is None:
         return None
     if type(value) is int:
-        return str(value)
+        value = str(value)
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a string")
     if len(value) > 200:
@@ -129,7 +178,7 @@ def _clipped(value: object, limit: int) -> str:
     return clip(value, limit) if isinstance(value, str) else ""
 
 
-def _count(value: object, _: str = "") -> int | None:
+def _count(value: object) -> int | None:
     """A count; None where the row does not tell one that we can read."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
@@ -141,23 +190,10 @@ def _web_address(value: object) -> str:
     return str(value) if is_one else ""
 
 
-def _language(value: object, _: str = "") -> str | None:
+def _language(value: object) -> str | None:
     """ISO 639 from "en", "en-US" or "zh_CN"; None for anything else."""
     code = value[:3].lower().rstrip("-_") if isinstance(value, str) else ""
     return code if len(code) >= 2 and code.isascii() and code.isalpha() else None
-
-
-#: (name in the row, our field, how it is read)
-_OPTIONAL: tuple[tuple[str, str, Callable[[object, str], Any]], ...] = (
-    ("lang", "lang_hint", _language),
-    ("company", "company", _word),
-    ("thread_id", "thread_id", _word),
-    ("parent_id", "parent_id", _word),
-    ("repost_of", "repost_of", _word),
-    ("likes", "likes", _count),
-    ("reposts", "reposts", _count),
-    ("replies", "replies", _count),
-)
 
 
 def _date(value: object) -> datetime:
