@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -12,7 +13,7 @@ from earshot.case import Route
 from earshot.mention import Score, ScoredMention
 from escalation.policy import Policy
 
-_HOUR = timedelta(hours=1)
+_HOUR, _MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
 class Part(NamedTuple):
@@ -37,26 +38,27 @@ def prioritise(batch: Sequence[ScoredMention], routes: Sequence[Route], policy: 
 
 def time_pressure(due_at: datetime | None, *, now: datetime) -> float:
     """0..1: 1 once it is due, a half with an hour left, a fifth with four; 0 where nobody needs to answer."""
-    if due_at is None:
-        return 0.0
-    return 1.0 / (1.0 + max(due_at - now, timedelta(0)) / _HOUR)
+    return 0.0 if due_at is None else 1.0 / (1.0 + max((due_at - now) / _HOUR, 0.0))
 
 
 def _prioritise(scored: ScoredMention, route: Route, policy: Policy, now: datetime) -> Priority:
     weights, scores = policy.weights, {score.name: score for score in scored.scores}
-    anger, urgent, influence = (scores.get(name) for name in ("anger", "urgent", "influence"))
+    anger, urgent, influence = scores.get("anger"), scores.get("urgent"), scores.get("influence")
     parts = (
-        Part(name="anger", amount=weights.anger * _unit(anger), words=anger.label if anger else "anger unknown"),
-        Part(name="time", amount=weights.time * time_pressure(route.due_at, now=now), words=time_left(route.due_at, now=now)),
-        Part(name="urgency", amount=weights.urgency * _unit(urgent), words=_urgency(urgent)),
-        Part(name="influence", amount=weights.influence * _sure(influence), words=influence.label if influence else "influence unknown"),
+        Part("anger", weights.anger * _unit(anger), anger.label if anger else "anger unknown"),
+        Part("time", weights.time * time_pressure(route.due_at, now=now), time_left(route.due_at, now=now)),
+        Part("urgency", weights.urgency * _unit(urgent), _urgency(urgent)),
+        Part("influence", weights.influence * _sure(influence), influence.label if influence else "influence unknown"),
     )
-    return Priority(value=min(1.0, sum(part.amount for part in parts)), parts=parts)
+    return Priority(value=min(1.0, sum([part.amount for part in parts])), parts=parts)
 
 
 def _unit(score: Score | None) -> float:
     """The value, clipped to 0..1; 0 where it is missing or no number."""
-    return min(1.0, max(0.0, score.value)) if score is not None and score.value == score.value else 0.0
+    if score is None:
+        return 0.0
+    value = score.value
+    return value if 0.0 <= value <= 1.0 else float(value > 1.0)
 
 
 def _sure(score: Score | None) -> float:
@@ -73,10 +75,11 @@ def time_left(due_at: datetime | None, *, now: datetime) -> str:
     """ "due in 1 h 20 min", "12 min late"."""
     if due_at is None:
         return "nobody waits"
-    minutes = int((due_at - now).total_seconds() // 60)
+    minutes = (due_at - now) // _MINUTE
     return f"due in {_length(minutes)}" if minutes >= 0 else f"{_length(-minutes)} late"
 
 
+@lru_cache(maxsize=4096)
 def _length(minutes: int) -> str:
     days, rest = divmod(minutes, 24 * 60)
     hours, minutes = divmod(rest, 60)
