@@ -7,7 +7,8 @@
     number    := score ".value" | score ".confidence" | "followers"
     bound     := a number, or "$" and the name of a threshold
 
-A condition is parsed once and becomes one cheap check. A count that the network does not tell (`followers`) satisfies no comparison.
+A condition is parsed once and becomes a check of whole batches. A count that the network does not tell (`followers`) satisfies no
+comparison.
 """
 
 from __future__ import annotations
@@ -15,14 +16,23 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from earshot.errors import ConfigurationError
 from earshot.mention import Mention, Score
 
-#: (scores by name, mention) -> does it hold? Raises `KeyError` with the name of a score that nobody gave.
-Check = Callable[[Mapping[str, Score], Mention], bool]
+
+class Facts(NamedTuple):
+    """What is known of a batch: its mentions, and by name the scores of each."""
+
+    mentions: Sequence[Mention]
+    scores: Mapping[str, Sequence[Score]]
+
+
+#: (facts, places in the batch) -> those places where it holds. Raises `KeyError` with the name of a score that nobody gave.
+Check = Callable[[Facts, Sequence[int]], Sequence[int]]
 
 FACTS = ("network", "lang", "followers")  #: what a condition may ask of the mention itself
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
@@ -69,17 +79,20 @@ def _label(text: str, name: str, how: str, rest: str) -> Condition:
 
 def _label_check(name: str, labels: frozenset[str], *, wanted: bool) -> Check:
     if name == "network":
-        return lambda _, mention: (mention.network in labels) is wanted
+        return lambda facts, places: [i for i in places if (facts.mentions[i].network in labels) is wanted]
     if name == "lang":
-        return lambda scores, mention: (_language(scores, mention) in labels) is wanted
-    if wanted:
-        return lambda scores, _: scores[name].label in labels
-    return lambda scores, _: scores[name].label not in labels
+        return lambda facts, places: [i for i in places if (_language(facts, i) in labels) is wanted]
+
+    def check(facts: Facts, places: Sequence[int]) -> Sequence[int]:
+        scores = facts.scores[name]
+        return [i for i in places if (scores[i].label in labels) is wanted]
+
+    return check
 
 
-def _language(scores: Mapping[str, Score], mention: Mention) -> str:
+def _language(facts: Facts, place: int) -> str:
     """The language that we read, else what the network guessed, else "unsure"."""
-    return scores["language"].label if "language" in scores else mention.lang_hint or "unsure"
+    return facts.scores["language"][place].label if "language" in facts.scores else facts.mentions[place].lang_hint or "unsure"
 
 
 def _number(text: str, name: str, part: str | None, sign: str, right: str, *, thresholds: Mapping[str, float]) -> Condition:
@@ -106,13 +119,16 @@ def _bound(text: str, right: str, thresholds: Mapping[str, float]) -> float:
 
 
 def _number_check(name: str, part: str | None, compare: Callable[[float, float], bool], bound: float) -> Check:
-    if part == "value":
-        return lambda scores, _: compare(scores[name].value, bound)
-    if part == "confidence":
-        return lambda scores, _: compare(scores[name].confidence, bound)
+    def value(facts: Facts, places: Sequence[int]) -> Sequence[int]:
+        scores = facts.scores[name]
+        return [i for i in places if compare(scores[i].value, bound)]
 
-    def followers(_: Mapping[str, Score], mention: Mention) -> bool:
-        count = mention.author.followers if mention.author else None
-        return count is not None and compare(count, bound)
+    def confidence(facts: Facts, places: Sequence[int]) -> Sequence[int]:
+        scores = facts.scores[name]
+        return [i for i in places if compare(scores[i].confidence, bound)]
 
-    return followers
+    def followers(facts: Facts, places: Sequence[int]) -> Sequence[int]:
+        authors = ((i, facts.mentions[i].author) for i in places)
+        return [i for i, author in authors if author is not None and author.followers is not None and compare(author.followers, bound)]
+
+    return {"value": value, "confidence": confidence}.get(part or "", followers)

@@ -34,6 +34,9 @@ class Hours:
     opens: time = time(0)
     closes: time = time(0)  #: midnight: the end of the day
 
+    def __hash__(self) -> int:  # asked for each due time, and a tier takes long
+        return hash((self.lang, self.zone, self.opens, self.closes))
+
     def __post_init__(self) -> None:
         if not self.days or not self.days <= set(range(7)):
             raise ConfigurationError(f"hours need at least one day out of {', '.join(DAYS)}")
