@@ -7,6 +7,7 @@ confidence; without either the score is the middle, with no confidence at all.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +26,8 @@ SURE_OF_REACH, SURE_OF_RESONANCE = 0.6, 0.25  #: what each known factor adds to 
 ENOUGH = 200  #: known values that it takes to refresh a network's knots
 KNOTS = (*(step / 50 for step in range(50)), 0.985, 0.99, 0.995, 0.999, 0.9999)  #: finer where "top 1 %" is decided
 TOPS = (0.001, 0.01, 0.05, 0.10, 0.25, 0.50)
-_TOP_WORDS = tuple((top, f"top {top * 100:g} %") for top in TOPS)
+_BOUNDS = tuple(1 - top for top in reversed(TOPS))
+_WORDS = ("lower half", *(f"top {top * 100:g} %" for top in reversed(TOPS)))  #: below, between and above the bounds
 OTHER = "other"  #: knots of a network that we know nothing of
 
 
@@ -171,10 +173,7 @@ def _normal_quantiles() -> Floats:
 
 
 def _label(value: float) -> str:
-    for top, words in _TOP_WORDS:
-        if value >= 1 - top:
-            return words
-    return "lower half"
+    return _WORDS[bisect_right(_BOUNDS, value)]
 
 
 def _factor(name: str, weight: float, percentile: float, *, words: str, unknown: str) -> Factor:
