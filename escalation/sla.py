@@ -54,7 +54,7 @@ def started(posted_at: datetime, seen_at: datetime) -> datetime:
 
     Posts that claim to be older than networks are count from 1970, where every time zone still has room.
     """
-    return max(min(posted_at, seen_at), EPOCH)
+    return posted_at if EPOCH <= posted_at <= seen_at else max(min(posted_at, seen_at), EPOCH)
 
 
 def fits(within: timedelta, hours: Hours | None) -> bool:
