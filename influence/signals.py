@@ -26,8 +26,8 @@ AUDIENCE_POWER = 0.4
 
 def reach(mentions: Sequence[Mention]) -> Floats:
     """log(1 + followers), `nan` where unknown; a negative count (Reddit's karma can be one) reaches nobody."""
-    followers = [math.nan if m.author is None or m.author.followers is None else m.author.followers for m in mentions]
-    reached: Floats = np.log1p(np.clip(np.array(followers, float), 0, MOST))
+    followers = [math.nan if m.author is None or m.author.followers is None else _count(m.author.followers) for m in mentions]
+    reached: Floats = np.log1p(np.array(followers, float))
     return reached
 
 
