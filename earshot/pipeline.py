@@ -12,9 +12,11 @@ Each step claims its work with one statement, so that any number of processes ma
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 import structlog
 from msgspec.structs import replace
@@ -49,6 +51,10 @@ LONGEST_PAUSE = timedelta(hours=1)
 UNTIL_A_PERSON_LOOKS = timedelta(days=3650)
 #: a mention that crashed a classifier so often is put aside
 POISON_TRIES = 3
+#: so often a batch is written again because another worker wrote one of its mentions or cases at the same moment
+_OVERTAKEN = 10
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +127,17 @@ def _copy_keys(mentions: Sequence[Mention]) -> list[tuple[int, ...]]:
     return [() if mention.repost_of else own for mention, own in zip(mentions, keys, strict=True)]
 
 
+def _keys_of_deleted(store: Store, network: str, native_ids: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    from listener.near_copies import copy_keys
+
+    texts = store.mentions.texts(network, native_ids)
+    return dict(zip(texts, copy_keys(list(texts.values())), strict=True))
+
+
 def _keep(store: Store, settings: SourceSettings, page: Page, *, worker: Worker, now: datetime) -> int:
     gap = None if page.gap is None else (page.gap.since, page.gap.until, page.gap.why)
-    poll = Poll(source=settings.name, worker=worker.name, cursor=page.cursor, deleted=page.deleted, gap=gap, spent=page.spent)
+    deleted = _keys_of_deleted(store, settings.network, page.deleted) if page.deleted else {}
+    poll = Poll(source=settings.name, worker=worker.name, cursor=page.cursor, deleted=deleted, gap=gap, spent=page.spent)
     return keep(store, page.mentions, source=settings.name, now=now, poll=poll).new
 
 
@@ -178,14 +192,15 @@ def understand_claimed(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *
         put_back = store.mentions.quarantine if poison.tries >= POISON_TRIES else store.mentions.release
         put_back([poison.id], worker=worker.name)
         return 0
-    return store.mentions.write_routed(routed, settle=settle, worker=worker.name, now=now)
+    return _unless_overtaken(lambda: store.mentions.write_routed(routed, settle=settle, worker=worker.name, now=now))
 
 
 def decide(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *, now: datetime) -> list[Routed]:
     """Scores, weights, route, priority and original of each claimed mention."""
     mentions = [w.mention for w in waiting]
-    keys = {w.id: own for w, own in zip(waiting, _copy_keys(mentions), strict=True)}
-    return _place(waiting, judge(rooms, mentions, now=now), store.mentions.earlier(waiting, keys))
+    judged = judge(rooms, mentions, now=now)
+    earlier = store.mentions.earlier(waiting, {w.id: j.copy_keys for w, j in zip(waiting, judged, strict=True)})
+    return _place(waiting, earlier, judged=judged)
 
 
 def judge(rooms: Rooms, mentions: Sequence[Mention], *, now: datetime) -> list[Judged]:
@@ -199,8 +214,9 @@ def judge(rooms: Rooms, mentions: Sequence[Mention], *, now: datetime) -> list[J
             route=route,
             priority=priority.value,
             parts=tuple((part.name, round(part.amount, 3), part.words) for part in priority.parts),
+            copy_keys=keys,
         )
-        for s, route, priority in zip(scored, routes, priorities, strict=True)
+        for s, route, priority, keys in zip(scored, routes, priorities, _copy_keys(mentions), strict=True)
     ]
 
 
@@ -209,25 +225,33 @@ def take_in(store: Store, rooms: Rooms, mentions: Sequence[Mention], *, source: 
 
     When something in the batch crashes a room it is kept to be understood later, where the poison is parted from the rest.
     """
-    new = store.mentions.unknown(mentions)
-    try:
-        judged = judge(rooms, new, now=now)
-    except (StorageError, ModelError, ConfigurationError):  # no fault of these mentions
-        raise
-    except Exception:
-        log.exception("batch_crashed_a_room", mentions=len(new))
-        return Taken(new=keep(store, new, source=source, now=now).new, routed=0)
-    by_key = {(j.scored.mention.network, j.scored.mention.native_id): j for j in judged}
 
-    def place(waiting: Sequence[Waiting], earlier: Earlier) -> list[Routed]:
-        return _place(waiting, [by_key[w.mention.network, w.mention.native_id] for w in waiting], earlier)
+    def once() -> Taken:
+        new = store.mentions.unknown(mentions)
+        try:
+            judged = judge(rooms, new, now=now)
+        except (StorageError, ModelError, ConfigurationError):  # no fault of these mentions
+            raise
+        except Exception:
+            log.exception("batch_crashed_a_room", mentions=len(new))
+            return Taken(new=keep(store, new, source=source, now=now).new, routed=0)
+        store.mentions.take_in(judged, place=partial(_place, judged=judged), settle=settle, source=source, now=now)
+        return Taken(new=len(new), routed=len(new))
 
-    keys = dict(zip(by_key, _copy_keys(new), strict=True))
-    written = store.mentions.take_in(judged, keys, place=place, settle=settle, source=source, now=now)
-    return Taken(new=written, routed=written)
+    return _unless_overtaken(once)
 
 
-def _place(waiting: Sequence[Waiting], judged: Sequence[Judged], earlier: Earlier) -> list[Routed]:
+def _unless_overtaken(write: Callable[[], _T]) -> _T:
+    """Write again what another worker was quicker with: by then more of it is known."""
+    for _ in range(_OVERTAKEN):
+        try:
+            return write()
+        except Conflict:
+            continue
+    return write()
+
+
+def _place(waiting: Sequence[Waiting], earlier: Earlier, *, judged: Sequence[Judged]) -> list[Routed]:
     """Judged mentions with their originals and their cases."""
     copies = _copies(waiting, earlier)
     return [
@@ -238,6 +262,7 @@ def _place(waiting: Sequence[Waiting], judged: Sequence[Judged], earlier: Earlie
             route=j.route,
             priority=j.priority,
             parts=j.parts,
+            copy_keys=j.copy_keys,
             copy_of=copies[w.id][0] if w.id in copies else None,
             case_key=_case_key(w.mention, j.route, copies.get(w.id)),
         )

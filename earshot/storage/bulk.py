@@ -33,6 +33,13 @@ def update_rows(connection: Connection, table: Table, columns: Sequence[str], ro
         connection.exec_driver_sql(f'UPDATE "{table.name}" SET {always}{sets} WHERE id = {mark}', list(rows))  # noqa: S608 - names of ours only
 
 
+def delete_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Delete the rows in which `columns` have these values."""
+    if rows:
+        these = " AND ".join(f'"{name}" = {_mark(connection)}' for name in columns)
+        connection.exec_driver_sql(f'DELETE FROM "{table.name}" WHERE {these}', list(rows))  # noqa: S608 - names of ours only
+
+
 def rows_among(
     connection: Connection, table: Table, columns: Sequence[str], column: str, values: Sequence[Any], **equal: Any
 ) -> Sequence[Any]:

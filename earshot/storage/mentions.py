@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from earshot.errors import Conflict, DatabaseBusy
+from earshot.errors import Conflict
 from earshot.mention import Mention, ScoredMention
 from earshot.storage.arrivals import Heard, Key, author_ids, author_key, keep_authors, unknown
-from earshot.storage.bulk import insert_rows, next_ids, update_rows
+from earshot.storage.bulk import insert_rows, next_ids, rows_among, update_rows
 from earshot.storage.columns import stored_scores, stored_time
 from earshot.storage.database import Database
 from earshot.storage.originals import Earlier, Keys, Waiting, find_earlier, forget_keys, keep_keys
@@ -35,9 +35,6 @@ _AUTHOR, _MENTION, _SOURCE, _GAP = table(AuthorRow), table(MentionRow), table(So
 #: (the mentions of a batch with their places, what came before them) -> what is to be written
 Place = Callable[[Sequence[Waiting], Earlier], Sequence[Routed]]
 
-#: times that a transaction is begun again because another worker wrote the same mention or opened the same case at that moment
-_TRIES = 5
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
@@ -46,7 +43,7 @@ class Poll:
     source: str
     worker: str  #: who holds the lease; whoever lost it writes nothing
     cursor: str | None
-    deleted: tuple[str, ...] = ()
+    deleted: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  #: native id -> the keys of its text
     gap: tuple[datetime, datetime, str] | None = None
     spent: int = 0
 
@@ -96,39 +93,45 @@ class Mentions:
         with self._db.reading() as connection:
             return unknown(connection, mentions)
 
-    def take_in(
-        self, judged: Sequence[Judged], keys: Mapping[Key, Sequence[int]], *, place: Place, settle: Settle, source: str, now: datetime
-    ) -> int:
-        """Store judged mentions that are not stored yet, with their cases, in one transaction; returns how many were new.
+    def take_in(self, judged: Sequence[Judged], *, place: Place, settle: Settle, source: str, now: datetime) -> None:
+        """Store judged mentions with their cases, in one transaction: all that is known of a mention is written once.
 
-        Whatever is known of a mention is written once, which takes half the time of keeping it first and filling it in later.
+        They must be unknown, and in the order in which `unknown` gives them. Raises `Conflict` when another worker stored one of them, or
+        opened one of their cases, at this moment; then nothing is written.
         """
-        by_key = {(j.scored.mention.network, j.scored.mention.native_id): j for j in judged}
+        mentions, influence = [j.scored.mention for j in judged], _influence(judged)
+        try:
+            with self._db.writing() as connection:
+                waiting = _placed(
+                    connection, mentions, keep_authors(connection, [m.author for m in mentions], now, influence=influence), now
+                )
+                keys = {w.id: j.copy_keys for w, j in zip(waiting, judged, strict=True)}
+                routed = place(waiting, find_earlier(connection, waiting, keys))
+                cases = Settling(connection, routed, settle, now)
+                _insert_understood(connection, waiting, routed, cases.ids, source, now)
+                cases.write(connection)
+                keep_keys(connection, {item.id: item.copy_keys for item in routed if item.copy_of is None})
+        except IntegrityError as err:
+            raise Conflict("another worker wrote one of these mentions or cases at this moment") from err
 
-        def write(connection: Connection) -> int:
-            mentions = unknown(connection, [j.scored.mention for j in judged])
-            influence = _influence(by_key[m.network, m.native_id] for m in mentions)
-            waiting = _placed(connection, mentions, keep_authors(connection, [m.author for m in mentions], now, influence=influence), now)
-            own = {w.id: keys[w.mention.network, w.mention.native_id] for w in waiting}
-            routed = place(waiting, find_earlier(connection, waiting, own))
-            cases = Settling(connection, routed, settle, now)
-            _insert_understood(connection, waiting, routed, cases.ids, source, now)
-            cases.write(connection)
-            keep_keys(connection, {item.id: own[item.id] for item in routed if item.copy_of is None})
-            return len(waiting)
+    def write_routed(self, routed: Sequence[Routed], *, settle: Settle, worker: str, now: datetime) -> int:
+        """Write scores, cases and events of a claimed batch in one transaction; returns how many were still ours to write.
 
-        return self._written(write)
-
-    def _written(self, write: Callable[[Connection], int]) -> int:
-        """Run one writing transaction, again where another worker was quicker with a mention or a case: then it is known."""
-        for tried in range(1, _TRIES + 1):
-            try:
-                with self._db.writing() as connection:
-                    return write(connection)
-            except IntegrityError as err:
-                if tried == _TRIES:
-                    raise DatabaseBusy(f"other workers wrote the same posts {_TRIES} times in a row; nothing was written") from err
-        raise AssertionError("unreachable")
+        `settle` is asked once per mention, in order, with the case as it stands at that moment. Mentions whose claim went to
+        another worker meanwhile are left to it. Raises `Conflict` as `take_in` does.
+        """
+        try:
+            with self._db.writing() as connection:
+                ours = self._still_claimed(connection, [r.id for r in routed], worker)
+                batch = [r for r in routed if r.id in ours]
+                _write_influence(connection, batch)
+                cases = Settling(connection, batch, settle, now)
+                _finish(connection, batch, cases.ids)
+                cases.write(connection)
+                forget_keys(connection, {item.id: item.copy_keys for item in batch if item.copy_of is not None})
+        except IntegrityError as err:
+            raise Conflict("another worker opened one of these cases at this moment") from err
+        return len(batch)
 
     def claim(self, limit: int, *, worker: str, now: datetime, lease: timedelta) -> list[Waiting]:
         """Take up to `limit` mentions that nobody understood yet, oldest first, with one statement.
@@ -176,29 +179,12 @@ class Mentions:
     def by_native_ids(self, network: str, native_ids: Iterable[str]) -> dict[str, int]:
         """Ids of the mentions we know, by their native id."""
         with self._db.reading() as connection:
-            rows = connection.execute(
-                select(_MENTION.c.native_id, _MENTION.c.id).where(_MENTION.c.network == network, _MENTION.c.native_id.in_(list(native_ids)))
-            )
-            return {row.native_id: row.id for row in rows}
+            return dict(rows_among(connection, _MENTION, ("native_id", "id"), "native_id", list(native_ids), network=network))
 
-    def write_routed(self, routed: Sequence[Routed], *, settle: Settle, worker: str, now: datetime) -> int:
-        """Write scores, cases and events of a claimed batch in one transaction; returns how many were still ours to write.
-
-        `settle` is asked once per mention, in order, with the case as it stands at that moment. Mentions whose claim went to
-        another worker meanwhile are left to it.
-        """
-
-        def write(connection: Connection) -> int:
-            ours = self._still_claimed(connection, [r.id for r in routed], worker)
-            batch = [r for r in routed if r.id in ours]
-            _write_influence(connection, batch)
-            cases = Settling(connection, batch, settle, now)
-            _finish(connection, batch, cases.ids)
-            cases.write(connection)
-            forget_keys(connection, [item.id for item in batch if item.copy_of is not None])
-            return len(batch)
-
-        return self._written(write)
+    def texts(self, network: str, native_ids: Iterable[str]) -> dict[str, str]:
+        """Texts of the mentions we know, by their native id."""
+        with self._db.reading() as connection:
+            return dict(rows_among(connection, _MENTION, ("native_id", "text"), "native_id", list(native_ids), network=network))
 
     def _still_claimed(self, connection: Connection, ids: Sequence[int], worker: str) -> set[int]:
         mine = select(_MENTION.c.id).where(_MENTION.c.id.in_(ids), _MENTION.c.claimed_by == worker, _MENTION.c.stage == HEARD)
@@ -304,7 +290,8 @@ def _move_cursor(connection: Connection, poll: Poll, now: datetime) -> None:
         since, until, why = poll.gap
         connection.execute(_GAP.insert().values(source=poll.source, since=since, until=until, why=why, at=now))
     if poll.deleted:
-        network = select(_SOURCE.c.network).where(_SOURCE.c.name == poll.source).scalar_subquery()
-        gone = select(_MENTION.c.id).where(_MENTION.c.network == network, _MENTION.c.native_id.in_(poll.deleted))
-        forget_keys(connection, connection.execute(gone).scalars().all())
-        connection.execute(update(_MENTION).where(_MENTION.c.id.in_(gone)).values(stage=GONE, text="", url="", scores=None))
+        network = connection.execute(select(_SOURCE.c.network).where(_SOURCE.c.name == poll.source)).scalar_one()
+        gone = dict(rows_among(connection, _MENTION, ("native_id", "id"), "native_id", list(poll.deleted), network=network))
+        forget_keys(connection, {id_: poll.deleted[native_id] for native_id, id_ in gone.items()})
+        erased = {"stage": GONE, "text": "", "url": "", "scores": None}
+        connection.execute(update(_MENTION).where(_MENTION.c.id.in_(gone.values())).values(erased))

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection
 
 from earshot.mention import Mention
-from earshot.storage.bulk import insert_rows, rows_among
+from earshot.storage.bulk import delete_rows, insert_rows, rows_among
 from earshot.storage.tables import CopyKeyRow, MentionRow, table
 
 _COPY_KEY, _MENTION = table(CopyKeyRow), table(MentionRow)
@@ -51,27 +51,30 @@ def find_earlier(connection: Connection, waiting: Sequence[Waiting], keys: Keys)
 
 def keep_keys(connection: Connection, keys: Keys) -> None:
     """Remember whose keys these are; a key belongs to the first mention that had it, so that a hot text grows no list."""
-    rows = sorted({key: id_ for id_ in sorted(keys, reverse=True) for key in keys[id_]}.items())
+    first: dict[int, int] = {}
+    for id_ in sorted(keys):
+        for key in keys[id_]:
+            first.setdefault(key, id_)
+    rows = [(key, first[key]) for key in sorted(first)]
     insert_rows(connection, _COPY_KEY, ("key", "mention_id"), rows, otherwise="ON CONFLICT (key) DO NOTHING")
 
 
-def forget_keys(connection: Connection, mentions: Sequence[int]) -> None:
+def forget_keys(connection: Connection, keys: Keys) -> None:
     """A copy, or a post that is gone, never serves as an original."""
-    if mentions:
-        connection.execute(delete(_COPY_KEY).where(_COPY_KEY.c.mention_id.in_(mentions)))
+    delete_rows(connection, _COPY_KEY, ("key", "mention_id"), sorted((key, id_) for id_, own in keys.items() for key in own))
 
 
 def _originals(connection: Connection, waiting: Sequence[Waiting], keys: Keys) -> dict[int, list[Original]]:
-    batch = {w.id: w for w in waiting}
     first: dict[int, int] = dict(rows_among(connection, _COPY_KEY, ("key", "mention_id"), "key", [k for own in keys.values() for k in own]))
-    shared: dict[int, list[int]] = {}
+    holders: dict[int, set[int]] = {}
     for id_ in sorted(keys):
-        holders = {first.setdefault(key, id_) for key in keys[id_]}
-        if earlier := sorted(holder for holder in holders if holder < id_):
-            shared[id_] = earlier
-    elsewhere = {holder for holders in shared.values() for holder in holders} - batch.keys()
-    known = _stored(connection, elsewhere) | {id_: Original(id=id_, text=w.mention.text, author_id=w.author_id) for id_, w in batch.items()}
-    return {id_: [known[holder] for holder in holders if holder in known] for id_, holders in shared.items()}
+        for key in keys[id_]:
+            if (holder := first.setdefault(key, id_)) < id_:
+                holders.setdefault(id_, set()).add(holder)
+    wanted = {holder for held in holders.values() for holder in held}
+    here = {w.id: Original(id=w.id, text=w.mention.text, author_id=w.author_id) for w in waiting if w.id in wanted}
+    known = here | _stored(connection, wanted - here.keys())
+    return {id_: [known[holder] for holder in sorted(held) if holder in known] for id_, held in holders.items()}
 
 
 def _stored(connection: Connection, ids: Iterable[int]) -> dict[int, Original]:

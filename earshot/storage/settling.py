@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from earshot.case import Case, Move, Route
 from earshot.mention import ScoredMention
-from earshot.storage.bulk import insert_rows, next_ids, update_rows
+from earshot.storage.bulk import insert_rows, next_ids, rows_among, update_rows
 from earshot.storage.columns import stored_json, stored_time
 from earshot.storage.credit import credit_answer
 from earshot.storage.rows import case_of
@@ -35,6 +35,7 @@ class Judged(Struct, frozen=True, kw_only=True):
     route: Route
     priority: float = 0.0
     parts: tuple[tuple[str, float, str], ...] = ()
+    copy_keys: tuple[int, ...] = ()
 
 
 class Routed(Judged, frozen=True, kw_only=True):
@@ -149,7 +150,10 @@ class Settling:
 
 
 def _lock_cases(connection: Connection, keys: Collection[str]) -> dict[str, Case]:
-    known = select(_CASE).where(_CASE.c.key.in_(sorted(keys))).order_by(_CASE.c.id)
+    ids = [id_ for (id_,) in rows_among(connection, _CASE, ("id",), "key", list(keys))]
+    if not ids:
+        return {}
+    known = select(_CASE).where(_CASE.c.id.in_(ids)).order_by(_CASE.c.id)
     if connection.dialect.name != "sqlite":
         known = known.with_for_update()
     return {row["key"]: case_of(row) for row in connection.execute(known).mappings()}

@@ -99,7 +99,6 @@ class CopyKeyRow(SQLModel, table=True):
     """
 
     __tablename__ = "copy_key"
-    __table_args__ = (Index("copy_key_mention", "mention_id"),)
     key: int = Field(sa_column=Column(_Id, primary_key=True, autoincrement=False))
     mention_id: int = Field(sa_column=Column(_Id, nullable=False))
 

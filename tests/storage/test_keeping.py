@@ -145,7 +145,7 @@ def test_what_the_network_deleted_is_deleted_here(store: Store) -> None:
     store.sources.declare([("x", "x")])
     store.sources.take("x", worker="w", now=NOW, lease=LEASE)
     case_id = open_case(store, post("1", "my secret story"))
-    store.mentions.keep_new([], source="x", now=NOW, poll=Poll(source="x", worker="w", cursor="c", deleted=("1",)))
+    store.mentions.keep_new([], source="x", now=NOW, poll=Poll(source="x", worker="w", cursor="c", deleted={"1": ()}))
     page = store.cases.page(case_id)
     assert page is not None
     assert page.posts[0].scored.mention.text == ""

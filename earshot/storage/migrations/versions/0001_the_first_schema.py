@@ -284,9 +284,6 @@ def upgrade() -> None:
         sa.Column("mention_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("key"),
     )
-    with op.batch_alter_table("copy_key", schema=None) as batch_op:
-        batch_op.create_index("copy_key_mention", ["mention_id"], unique=False)
-
     op.create_table(
         "label",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -449,9 +446,6 @@ def downgrade() -> None:
         batch_op.drop_index("label_mention")
 
     op.drop_table("label")
-    with op.batch_alter_table("copy_key", schema=None) as batch_op:
-        batch_op.drop_index("copy_key_mention")
-
     op.drop_table("copy_key")
     with op.batch_alter_table("case_", schema=None) as batch_op:
         batch_op.drop_index("case_queue")
