@@ -213,7 +213,7 @@ def judge(rooms: Rooms, mentions: Sequence[Mention], *, now: datetime) -> list[J
             scored=s,
             route=route,
             priority=priority.value,
-            parts=tuple((part.name, round(part.amount, 3), part.words) for part in priority.parts),
+            parts=priority.parts,
             copy_keys=keys,
         )
         for s, route, priority, keys in zip(scored, routes, priorities, _copy_keys(mentions), strict=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
+import msgspec
 from sqlalchemy import Connection, Table, func, select, text
 
 
@@ -49,7 +49,7 @@ def rows_among(
     is_sqlite = connection.dialect.name == "sqlite"
     among = "IN (SELECT value FROM json_each(?))" if is_sqlite else "= ANY(%s)"
     also = "".join(f' AND "{name}" = {_mark(connection)}' for name in equal)
-    given = orjson.dumps(values).decode() if is_sqlite else list(values)
+    given = msgspec.json.encode(values).decode() if is_sqlite else list(values)
     statement = f'SELECT {_names(columns)} FROM "{table.name}" WHERE "{column}" {among}{also}'  # noqa: S608 - names of ours only
     return connection.exec_driver_sql(statement, (given, *equal.values())).all()
 

@@ -6,15 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-import orjson
 from sqlalchemy import BigInteger, Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
-from earshot.mention import Score, require_aware
+from earshot.mention import require_aware
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_SCORES = msgspec.json.Encoder()
+_JSON = msgspec.json.Encoder()
 
 
 def stored_time(moment: datetime | None) -> int | None:
@@ -26,13 +25,8 @@ def stored_time(moment: datetime | None) -> int | None:
 
 
 def stored_json(value: Any) -> str | None:
-    """Lists, tuples and dicts as they are stored: JSON text."""
-    return None if value is None else orjson.dumps(value).decode()
-
-
-def stored_scores(scores: tuple[Score, ...]) -> str:
-    """Scores as they are stored: a JSON list for each, as names of fields would double the size of a row."""
-    return _SCORES.encode(scores).decode()
+    """Lists, tuples and dicts as they are stored: JSON text. A score becomes a list; names of fields would double the size of a row."""
+    return None if value is None else _JSON.encode(value).decode()
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -58,4 +52,4 @@ class Json(TypeDecorator[Any]):
         return stored_json(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
-        return None if value is None else orjson.loads(value)
+        return None if value is None else msgspec.json.decode(value)

@@ -13,7 +13,7 @@ from earshot.errors import Conflict
 from earshot.mention import Mention, ScoredMention
 from earshot.storage.arrivals import Heard, Key, author_ids, author_key, keep_authors, unknown
 from earshot.storage.bulk import insert_rows, next_ids, rows_among, update_rows
-from earshot.storage.columns import stored_scores, stored_time
+from earshot.storage.columns import stored_json, stored_time
 from earshot.storage.database import Database
 from earshot.storage.originals import Earlier, Keys, Waiting, find_earlier, forget_keys, keep_keys
 from earshot.storage.rows import MENTION_FIELDS, author_of, joined_author, mention_of, scored_of, stored_mention
@@ -255,8 +255,8 @@ def _finish(connection: Connection, batch: Sequence[Routed], cases: Mapping[str,
     )
 
 
-def _understood(item: Routed, cases: Mapping[str, int]) -> tuple[str, int | None, int | None]:
-    return stored_scores(item.scored.scores), None if item.case_key is None else cases[item.case_key], item.copy_of
+def _understood(item: Routed, cases: Mapping[str, int]) -> tuple[str | None, int | None, int | None]:
+    return stored_json(item.scored.scores), None if item.case_key is None else cases[item.case_key], item.copy_of
 
 
 def _write_influence(connection: Connection, batch: Sequence[Routed]) -> None:
