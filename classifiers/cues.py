@@ -84,7 +84,7 @@ def _form(tokens: Tokens) -> NDArray[np.float64]:
         opens[said] = first[(stop - length)[said]] == ord("@")
         ends[said] = first[(stop - 1)[said]] == ord("?")
     width = tokens.end - tokens.start
-    word = tokens.hashes(tokens.start, tokens.end)
+    word = tokens.word
     links, e_mails, numbers = _masks()
     columns = [
         share(first == ord("?")),
@@ -109,5 +109,5 @@ def _form(tokens: Tokens) -> NDArray[np.float64]:
 def _masks() -> tuple[np.uint64, np.uint64, np.uint64]:
     """What normalised texts hold in place of links, e-mail addresses and long numbers."""
     tokens = tokenise(["link xemailx xnumberx"])
-    link, e_mail, number = tokens.hashes(tokens.start, tokens.end)
+    link, e_mail, number = tokens.word
     return link, e_mail, number

@@ -60,10 +60,11 @@ class Tokens:
     is_mark: Bools  #: (t,) punctuation
     is_shouted: Bools  #: (t,) three capitals or more, and nothing else
     is_stretched: Bools  #: (t,) "sooo"
+    word: Hashes  #: (t,) one number for each token, the same for equal ones
 
     def hashes(self, start: Ints, end: Ints) -> Hashes:
         """One number for each span of points, the same for equal spans wherever they stand."""
-        return (self.sums[end] - self.sums[start]) * _powers(len(self.sums))[1][start]
+        return _hashes(self.sums, start, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +112,19 @@ def tokenise(texts: Sequence[str]) -> Tokens:
         is_mark=kind_of == _MARK,
         is_shouted=(kind_of == _WORD) & (end - start > 2) & (_count(capital, start, end) == end - start),
         is_stretched=(kind_of == _WORD) & (_count(_third_in_a_row(points), start, end) > 0),
+        word=_hashes(sums, start, end),
     )
+
+
+def _hashes(sums: Hashes, start: Ints, end: Ints) -> Hashes:
+    return (sums[end] - sums[start]) * _powers(len(sums))[1][start]
 
 
 def hashed(tokens: Tokens) -> Rows:
     """The buckets of each text: words, pairs, pairs with a gap, what stands after a negation, shouted and stretched words, character
     spans.
     """
-    word = tokens.hashes(tokens.start, tokens.end)
+    word = tokens.word
     groups = [_Group(_bucket(word, 1), tokens.text_of)]
     for gap, factor in ((1, np.uint64(0x9E3779B1)), (2, np.uint64(0x85EBCA6B))):
         together = tokens.text_of[:-gap] == tokens.text_of[gap:]
@@ -159,7 +165,7 @@ class Phrases:
 
     def find(self, tokens: Tokens) -> tuple[Ints, Ints]:
         texts, phrases = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        opening = np.flatnonzero(self._opens.may_hold(tokens.hashes(tokens.start, tokens.end)))
+        opening = np.flatnonzero(self._opens.may_hold(tokens.word))
         for length, (hashes, numbers) in self._by_length.items():
             at = opening[: np.searchsorted(opening, len(tokens.start) - length, side="right")]
             span = tokens.hashes(tokens.start[at], tokens.end[at + length - 1])
@@ -304,7 +310,7 @@ def _kinds() -> NDArray[np.uint32]:
 @cache
 def _negation_hashes() -> Hashes:
     tokens = tokenise([_NEGATIONS])
-    return np.sort(tokens.hashes(tokens.start, tokens.end))
+    return np.sort(tokens.word)
 
 
 _POWERS: list[tuple[Hashes, Hashes]] = []

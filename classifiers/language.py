@@ -92,8 +92,7 @@ def _column(name: str) -> int:
 def _letters(tokens: Tokens) -> NDArray[np.int64]:
     """(texts, scripts) letters of each script, in words that are neither links nor masks; a word is of the script that it begins with."""
     script = _script_of()[np.minimum(tokens.points[tokens.start], 0xFFFF)]
-    hashes = tokens.hashes(tokens.start, tokens.end)
-    counted = (script >= 0) & ~tokens.is_mark & ~np.isin(hashes, _not_words())
+    counted = (script >= 0) & ~tokens.is_mark & ~np.isin(tokens.word, _not_words())
     cells = tokens.text_of[counted] * len(_SCRIPTS) + script[counted]
     letters = np.bincount(cells, (tokens.end - tokens.start)[counted], minlength=tokens.n * len(_SCRIPTS))
     return letters.astype(np.int64).reshape(tokens.n, len(_SCRIPTS))
@@ -111,4 +110,4 @@ def _script_of() -> NDArray[np.int64]:
 @cache
 def _not_words() -> NDArray[np.uint64]:
     tokens = tokenise(["link", "xemailx", "xnumberx"])
-    return tokens.hashes(tokens.start, tokens.end)
+    return tokens.word
