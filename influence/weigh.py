@@ -184,9 +184,13 @@ def _factor(name: str, weight: float, percentile: float, *, words: str, unknown:
 
 def _reach_words(mention: Mention) -> str:
     count = mention.author.followers if mention.author else None
-    return f"{count or 0:,} {'karma' if mention.network == 'reddit' else 'followers'}"
+    return f"{count or 0:,} karma" if mention.network == "reddit" else _many(count or 0, "follower", "followers")
 
 
 def _resonance_words(mention: Mention) -> str:
-    counts = (("likes", mention.likes), ("reposts", mention.reposts), ("replies", mention.replies))
-    return ", ".join(f"{count:,} {name}" for name, count in counts if count is not None)
+    counts = ((mention.likes, "like", "likes"), (mention.reposts, "repost", "reposts"), (mention.replies, "reply", "replies"))
+    return ", ".join(_many(count, one, more) for count, one, more in counts if count is not None)
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
