@@ -205,7 +205,7 @@ class Staff:
     def _answer(self, case_id: int, *, by: int, now: datetime) -> None:
         text = f"Please hold the ring for {self.chance.randrange(5, 60)} seconds and tell us what the light does ({case_id}/{by})."
         with contextlib.suppress(Conflict, NotAllowed, BadInput):
-            self.store.cases.answer(case_id, by=by, text=text, now=now, needs_approval=False, sending=SENDING)
+            self.store.moves.answer(case_id, by=by, text=text, now=now, needs_approval=False, sending=SENDING)
 
 
 @contextmanager

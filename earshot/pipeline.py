@@ -457,7 +457,7 @@ def grade(store: Store, rooms: Rooms, *, now: datetime) -> int:
 
 def _escalate(store: Store, case: Case, *, tier: Tier, due_at: datetime | None, reason: str, now: datetime) -> int:
     try:
-        store.cases.escalate(case.id, tier=tier, due_at=due_at, reason=reason, now=now)
+        store.moves.escalate(case.id, tier=tier, due_at=due_at, reason=reason, now=now)
     except Conflict:  # somebody answered it at this very moment
         return 0
     return 1

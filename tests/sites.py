@@ -86,7 +86,7 @@ class Site:
         """A case that waits for super-users, whatever triage made of it."""
         case_id = self.hear(text)
         case = self.store.cases.get(case_id)
-        move = self.store.cases.confirm if case.state is State.REVIEW else self.store.cases.retier
+        move = self.store.moves.confirm if case.state is State.REVIEW else self.store.moves.retier
         return move(case_id, tier=Tier.COMMUNITY, by=self.boss.id, now=self.now, due_at=self.now + timedelta(hours=2)).id
 
     @cached_property

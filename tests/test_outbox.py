@@ -47,7 +47,7 @@ class Office:
         asked = self.network.post(f"how do I pair it? ({len(self.asked)})", author=author)
         case_id = open_case(self.store, self._mention(asked, author), route(Tier.TIER_1), now=self.now, source=self.network.name)
         sending = Sending(sources=frozenset({self.network.name}), after=timedelta(0), spacing=timedelta(0))
-        self.store.cases.answer(case_id, by=self.by, text=text, now=self.now, needs_approval=False, sending=sending)
+        self.store.moves.answer(case_id, by=self.by, text=text, now=self.now, needs_approval=False, sending=sending)
         self.asked[case_id] = asked
         return case_id
 

@@ -142,7 +142,7 @@ def test_a_question_is_heard_offered_answered_and_solved(town: Town) -> None:
     assert item.offer_id is not None
     town.store.handover.accept(item.offer_id, by=uma.id, now=town.now, lease=LEASE)
     sending = replace(town.rooms.sending, after=timedelta(0))
-    town.store.cases.answer(item.case.id, by=uma.id, text="Hold the ring.", now=town.now, needs_approval=False, sending=sending)
+    town.store.moves.answer(item.case.id, by=uma.id, text="Hold the ring.", now=town.now, needs_approval=False, sending=sending)
     assert outbox.send_all(town.store, {"x": town.source}, worker=town.worker, now=town.now) == 1
     [ours] = town.network.world.replies("x")
     assert ours.parent == asked
@@ -163,7 +163,7 @@ def test_our_own_reply_polled_back_is_no_mention(town: Town) -> None:
     sending = replace(town.rooms.sending, after=timedelta(0))
     page = town.case_of(asked)
     text = "Hold the ring of the lumifern hub."
-    town.store.cases.answer(page.case.id, by=sam.id, text=text, now=town.now, needs_approval=False, sending=sending)
+    town.store.moves.answer(page.case.id, by=sam.id, text=text, now=town.now, needs_approval=False, sending=sending)
     outbox.send_all(town.store, {"x": town.source}, worker=town.worker, now=town.now)
     town.settings = town.settings.model_copy(update={"account": ""})
     town.source = town.network.source(account="", replies=False)
@@ -438,7 +438,7 @@ def test_people_who_race_for_a_case_leave_it_with_one_owner(town: Town) -> None:
     sam = staff(town.store)
     moves: list[Callable[[], object]] = [
         lambda: town.store.handover.accept(item.offer_id or 0, by=uma.id, now=town.now, lease=LEASE),
-        lambda: town.store.cases.assign(item.case.id, assignee=sam.id, by=sam.id, now=town.now),
+        lambda: town.store.moves.assign(item.case.id, assignee=sam.id, by=sam.id, now=town.now),
     ] * 4
 
     def attempt(move: Callable[[], object]) -> None:

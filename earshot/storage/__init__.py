@@ -1,7 +1,8 @@
-"""The only SQL of the house. Ask the store in the product's words: `store.cases.queue(…)`, `store.handover.accept(…)`.
+"""The only SQL of the house. Ask the store in the product's words: `store.cases.queue(…)`, `store.moves.confirm(…)`.
 
 mentions    kept with the cursor that brought them, claimed, written back with their cases
-cases       the queue, the case page, every move of a person
+cases       the queue, the case page, what helped before
+moves       what people and the house do with a case, and taking it back
 handover    offers to super-users
 drafts      what super-users wrote and somebody must approve
 outbox      replies on their way out, each at most once
@@ -24,6 +25,7 @@ from earshot.storage.database import Database
 from earshot.storage.drafts import Drafts
 from earshot.storage.handover import Handover
 from earshot.storage.mentions import Mentions
+from earshot.storage.moves import Moves
 from earshot.storage.outbox import Outbox
 from earshot.storage.policies import Policies
 from earshot.storage.reports import Reports
@@ -37,6 +39,7 @@ class Store:
         self.database = Database(url, busy_seconds=busy_seconds)
         self.mentions = Mentions(self.database)
         self.cases = Cases(self.database)
+        self.moves = Moves(self.database)
         self.handover = Handover(self.database)
         self.drafts = Drafts(self.database)
         self.outbox = Outbox(self.database)

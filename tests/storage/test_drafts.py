@@ -19,12 +19,12 @@ from earshot.storage.drafts import Draft
 def draft(store: Store, by: Account, name: str, text: str = "Hold the ring.", *, tier: Tier = Tier.COMMUNITY, due: int = 60) -> int:
     """A case with a draft of `by`, due in so many minutes."""
     case_id = open_case(store, post(name, by=name), route(tier, due_at=NOW + timedelta(minutes=due)))
-    store.cases.assign(case_id, assignee=by.id, by=by.id, now=NOW)
+    store.moves.assign(case_id, assignee=by.id, by=by.id, now=NOW)
     return write(store, case_id, by, text)
 
 
 def write(store: Store, case_id: int, by: Account, text: str) -> int:
-    return store.cases.answer(case_id, by=by.id, text=text, now=NOW, needs_approval=True, sending=SENDING).id
+    return store.moves.answer(case_id, by=by.id, text=text, now=NOW, needs_approval=True, sending=SENDING).id
 
 
 def waiting(store: Store, approver: Account, languages: tuple[str, ...] = ("en",)) -> list[Draft]:
@@ -54,9 +54,9 @@ def test_she_sees_drafts_of_others_in_her_languages_the_soonest_due_first(store:
 def test_a_draft_that_was_settled_does_not_wait(store: Store) -> None:
     nia, vera = super_user(store, "Nia", trust=0), super_user(store, "Vera", trust=3)
     approved, given_back, taken_back = (draft(store, nia, name) for name in ("ana", "ben", "cleo"))
-    store.cases.approve_answer(approved, by=vera.id, now=NOW, sending=SENDING)
-    store.cases.reject_answer(given_back, by=vera.id, now=NOW, note="How long?")
-    store.cases.undo(taken_back, by=nia.id, now=NOW)
+    store.moves.approve_answer(approved, by=vera.id, now=NOW, sending=SENDING)
+    store.moves.reject_answer(given_back, by=vera.id, now=NOW, note="How long?")
+    store.moves.undo(taken_back, by=nia.id, now=NOW)
     assert waiting(store, vera) == []
     assert [store.drafts.of_case(case_id) for case_id in (approved, given_back, taken_back)] == [None] * 3
 
@@ -79,21 +79,21 @@ def test_nobody_decides_on_a_draft_of_her_own_or_on_one_that_she_did_not_read(st
     nia, vera = super_user(store, "Nia", trust=0), super_user(store, "Vera", trust=3)
     case_id = draft(store, nia, "ana")
     [read] = waiting(store, vera)
-    store.cases.undo(case_id, by=nia.id, now=NOW)
+    store.moves.undo(case_id, by=nia.id, now=NOW)
     write(store, case_id, nia, "Throw it away.")
     with pytest.raises(Conflict, match="written anew"):
-        store.cases.approve_answer(case_id, by=vera.id, now=NOW, sending=SENDING, draft_id=read.id)
+        store.moves.approve_answer(case_id, by=vera.id, now=NOW, sending=SENDING, draft_id=read.id)
     with pytest.raises(Conflict, match="written anew"):
-        store.cases.reject_answer(case_id, by=vera.id, now=NOW, note="no", draft_id=read.id)
+        store.moves.reject_answer(case_id, by=vera.id, now=NOW, note="no", draft_id=read.id)
     with pytest.raises(NotAllowed, match="your own draft"):
-        store.cases.reject_answer(case_id, by=nia.id, now=NOW, note="no")
+        store.moves.reject_answer(case_id, by=nia.id, now=NOW, note="no")
     assert store.cases.get(case_id).state is State.APPROVAL
 
 
 def test_whoever_gets_a_draft_back_has_time_to_write_another(store: Store) -> None:
     nia, vera = super_user(store, "Nia", trust=0), super_user(store, "Vera", trust=3)
     case_id, later = draft(store, nia, "ana"), NOW + timedelta(hours=3)
-    store.cases.reject_answer(case_id, by=vera.id, now=later, note="How long?", lease_until=later + timedelta(minutes=45))
+    store.moves.reject_answer(case_id, by=vera.id, now=later, note="How long?", lease_until=later + timedelta(minutes=45))
     store.handover.expire(later + timedelta(minutes=44))
     assert store.cases.get(case_id).assignee == nia.id
     store.handover.expire(later + timedelta(minutes=46))
@@ -103,9 +103,9 @@ def test_whoever_gets_a_draft_back_has_time_to_write_another(store: Store) -> No
 def test_a_draft_that_was_given_back_by_mistake_waits_again(store: Store) -> None:
     nia, vera = super_user(store, "Nia", trust=0), super_user(store, "Vera", trust=3)
     case_id = draft(store, nia, "ana")
-    store.cases.reject_answer(case_id, by=vera.id, now=NOW, note="How long?")
+    store.moves.reject_answer(case_id, by=vera.id, now=NOW, note="How long?")
     assert (last_answer(store, case_id).note, last_answer(store, case_id).decided_by_name) == ("How long?", "Vera")
-    case = store.cases.undo(case_id, by=vera.id, now=NOW)
+    case = store.moves.undo(case_id, by=vera.id, now=NOW)
     answer = last_answer(store, case_id)
     assert (case.state, answer.state, answer.note, answer.decided_by_name) == (State.APPROVAL, AnswerState.DRAFT, "", None)
     assert [d.case.id for d in waiting(store, vera)] == [case_id]
@@ -115,18 +115,18 @@ def test_a_draft_that_was_given_back_by_mistake_waits_again(store: Store) -> Non
 def test_an_approval_is_named_to_the_writer_and_cannot_be_taken_back_once_it_stands(store: Store) -> None:
     nia, vera = super_user(store, "Nia", trust=0), super_user(store, "Vera", trust=3)
     case_id = draft(store, nia, "ana")
-    store.cases.approve_answer(case_id, by=vera.id, now=NOW, sending=SENDING)
+    store.moves.approve_answer(case_id, by=vera.id, now=NOW, sending=SENDING)
     assert [(past.state, past.decided_by_name) for past in store.handover.answers_of(nia.id)] == [(AnswerState.APPROVED, "Vera")]
     reply = store.outbox.claim(worker="w", now=NOW, lease=timedelta(minutes=1), sources=["x"])
     assert reply is not None
     store.outbox.sent(reply, native_id="9", url="https://x.example/9", worker="w", now=NOW)
     with pytest.raises(Conflict, match="stands on the network already"):
-        store.cases.undo(case_id, by=vera.id, now=NOW)
+        store.moves.undo(case_id, by=vera.id, now=NOW)
 
 
 def test_what_needed_nobody_names_nobody(store: Store) -> None:
     uma = super_user(store)
     case_id = open_case(store, post("1"))
-    store.cases.answer(case_id, by=uma.id, text="Hold it.", now=NOW, needs_approval=False, sending=SENDING)
+    store.moves.answer(case_id, by=uma.id, text="Hold it.", now=NOW, needs_approval=False, sending=SENDING)
     assert last_answer(store, case_id).decided_by_name is None
     assert [past.decided_by_name for past in store.handover.answers_of(uma.id)] == [None]

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from houses import LEASE, NOW, SENDING, open_case, post, route, score, staff, super_user
 
-from earshot.case import AnswerState, Move, Offer, Outcome, PassReason, ReplyState, State, Tier, replay
+from earshot.case import AnswerState, Move, Offer, Outcome, PassReason, ReplyState, Sending, State, Tier, replay
 from earshot.errors import BadInput, Conflict, NotAllowed
 from earshot.storage import Store
 from earshot.storage.accounts import Role
-from earshot.storage.cases import CasePage, Sending
+from earshot.storage.cases import CasePage
 
 DUE = NOW + timedelta(hours=1)
 
@@ -37,7 +37,7 @@ def test_nothing_acts_on_a_proposal_until_a_person_confirms_it(store: Store) -> 
     assert store.handover.claim(10, worker="w", now=NOW, lease=LEASE) == []
     assert store.cases.overdue(NOW + timedelta(days=9)) == []
     manager = staff(store, "Mia", Role.MANAGER)
-    confirmed = store.cases.confirm(case_id, tier=Tier.COMMUNITY, by=manager.id, now=NOW, due_at=DUE)
+    confirmed = store.moves.confirm(case_id, tier=Tier.COMMUNITY, by=manager.id, now=NOW, due_at=DUE)
     assert (confirmed.state, confirmed.outcome) == (State.QUEUED, Outcome.AUTOMATIC)
     assert len(store.handover.claim(10, worker="w", now=NOW, lease=LEASE)) == 1
     assert_replays(store, case_id)
@@ -46,10 +46,10 @@ def test_nothing_acts_on_a_proposal_until_a_person_confirms_it(store: Store) -> 
 def test_another_tier_than_the_proposed_one_is_kept_as_a_label_and_can_be_undone(store: Store) -> None:
     case_id = open_case(store, post("1"), route(Tier.COMMUNITY, Outcome.REVIEW))
     manager = staff(store, "Mia", Role.MANAGER)
-    store.cases.confirm(case_id, tier=Tier.TIER_2, by=manager.id, now=NOW, due_at=DUE)
+    store.moves.confirm(case_id, tier=Tier.TIER_2, by=manager.id, now=NOW, due_at=DUE)
     [mention] = page(store, case_id).posts
     assert page(store, case_id).labels == {(mention.id, "tier"): "tier_2"}
-    undone = store.cases.undo(case_id, by=manager.id, now=NOW)
+    undone = store.moves.undo(case_id, by=manager.id, now=NOW)
     assert (undone.state, undone.tier, undone.outcome, undone.reason) == (State.REVIEW, Tier.COMMUNITY, Outcome.REVIEW, "easy")
     assert undone.due_at == NOW + timedelta(hours=2)
     assert page(store, case_id).labels == {}
@@ -58,7 +58,7 @@ def test_another_tier_than_the_proposed_one_is_kept_as_a_label_and_can_be_undone
 
 def test_confirming_none_closes_the_case(store: Store) -> None:
     case_id = open_case(store, post("1"), route(Tier.TIER_1, Outcome.REVIEW))
-    closed = store.cases.confirm(case_id, tier=Tier.NONE, by=staff(store).id, now=NOW, due_at=DUE)
+    closed = store.moves.confirm(case_id, tier=Tier.NONE, by=staff(store).id, now=NOW, due_at=DUE)
     assert (closed.state, closed.due_at) == (State.CLOSED, None)
     assert_replays(store, case_id)
 
@@ -66,9 +66,9 @@ def test_confirming_none_closes_the_case(store: Store) -> None:
 def test_a_case_is_confirmed_once(store: Store) -> None:
     case_id = open_case(store, post("1"), route(Tier.TIER_1, Outcome.REVIEW))
     sam = staff(store)
-    store.cases.confirm(case_id, tier=Tier.TIER_1, by=sam.id, now=NOW, due_at=DUE)
+    store.moves.confirm(case_id, tier=Tier.TIER_1, by=sam.id, now=NOW, due_at=DUE)
     with pytest.raises(Conflict, match="not in review any more"):
-        store.cases.confirm(case_id, tier=Tier.TIER_2, by=sam.id, now=NOW, due_at=DUE)
+        store.moves.confirm(case_id, tier=Tier.TIER_2, by=sam.id, now=NOW, due_at=DUE)
 
 
 def test_an_offer_is_taken_answered_approved_and_put_into_the_outbox(store: Store) -> None:
@@ -77,11 +77,11 @@ def test_an_offer_is_taken_answered_approved_and_put_into_the_outbox(store: Stor
     offer = offered(store, case_id, uma.id)
     taken = store.handover.accept(offer, by=uma.id, now=NOW, lease=LEASE)
     assert (taken.state, taken.assignee) == (State.ASSIGNED, uma.id)
-    draft = store.cases.answer(case_id, by=uma.id, text="Hold the ring 12 s.", now=NOW, needs_approval=True, sending=SENDING)
+    draft = store.moves.answer(case_id, by=uma.id, text="Hold the ring 12 s.", now=NOW, needs_approval=True, sending=SENDING)
     assert draft.state is State.APPROVAL
     with pytest.raises(NotAllowed, match="somebody else"):
-        store.cases.approve_answer(case_id, by=uma.id, now=NOW, sending=SENDING)
-    sending = store.cases.approve_answer(case_id, by=mia.id, now=NOW, sending=SENDING)
+        store.moves.approve_answer(case_id, by=uma.id, now=NOW, sending=SENDING)
+    sending = store.moves.approve_answer(case_id, by=mia.id, now=NOW, sending=SENDING)
     assert (sending.state, sending.assignee) == (State.SENDING, uma.id)
     [answer] = page(store, case_id).answers
     assert (answer.state, answer.reply_state, answer.by_name) == (AnswerState.APPROVED, ReplyState.PENDING, "Uma")
@@ -92,42 +92,42 @@ def test_an_offer_is_taken_answered_approved_and_put_into_the_outbox(store: Stor
 def test_an_approved_answer_can_be_taken_back_while_it_is_in_the_house(store: Store) -> None:
     sam = staff(store)
     case_id = open_case(store, post("1"), route(Tier.TIER_1))
-    store.cases.answer(case_id, by=sam.id, text="Sorry!", now=NOW, needs_approval=False, sending=SENDING)
-    back = store.cases.undo(case_id, by=sam.id, now=NOW)
+    store.moves.answer(case_id, by=sam.id, text="Sorry!", now=NOW, needs_approval=False, sending=SENDING)
+    back = store.moves.undo(case_id, by=sam.id, now=NOW)
     assert (back.state, back.assignee) == (State.ASSIGNED, sam.id)
     assert store.outbox.open_replies() == 0
     assert_replays(store, case_id)
 
-    store.cases.answer(case_id, by=sam.id, text="Sorry again!", now=NOW, needs_approval=False, sending=SENDING)
+    store.moves.answer(case_id, by=sam.id, text="Sorry again!", now=NOW, needs_approval=False, sending=SENDING)
     store.outbox.claim(worker="w", now=NOW, lease=LEASE, sources=["x"])
     with pytest.raises(Conflict, match="on its way"):
-        store.cases.undo(case_id, by=sam.id, now=NOW)
+        store.moves.undo(case_id, by=sam.id, now=NOW)
 
 
 def test_one_cannot_undo_what_somebody_else_or_the_house_did(store: Store) -> None:
     sam, mia = staff(store), staff(store, "Mia")
     case_id = open_case(store, post("1"), route(Tier.TIER_1))
     with pytest.raises(Conflict, match="not a person's"):
-        store.cases.undo(case_id, by=sam.id, now=NOW)
-    store.cases.assign(case_id, assignee=sam.id, by=sam.id, now=NOW)
+        store.moves.undo(case_id, by=sam.id, now=NOW)
+    store.moves.assign(case_id, assignee=sam.id, by=sam.id, now=NOW)
     with pytest.raises(Conflict, match="somebody else"):
-        store.cases.undo(case_id, by=mia.id, now=NOW)
+        store.moves.undo(case_id, by=mia.id, now=NOW)
 
 
 def test_a_case_has_one_owner(store: Store) -> None:
     sam, mia = staff(store), staff(store, "Mia")
     case_id = open_case(store, post("1"), route(Tier.TIER_1))
-    store.cases.assign(case_id, assignee=sam.id, by=sam.id, now=NOW)
+    store.moves.assign(case_id, assignee=sam.id, by=sam.id, now=NOW)
     with pytest.raises(Conflict, match="belongs to somebody else"):
-        store.cases.answer(case_id, by=mia.id, text="hello", now=NOW, needs_approval=False, sending=SENDING)
+        store.moves.answer(case_id, by=mia.id, text="hello", now=NOW, needs_approval=False, sending=SENDING)
 
 
 def test_a_draft_is_given_back_with_a_note(store: Store) -> None:
     uma, mia = super_user(store), staff(store, "Mia", Role.MANAGER)
     case_id = open_case(store, post("1"))
     store.handover.accept(offered(store, case_id, uma.id), by=uma.id, now=NOW, lease=LEASE)
-    store.cases.answer(case_id, by=uma.id, text="no idea", now=NOW, needs_approval=True, sending=SENDING)
-    back = store.cases.reject_answer(case_id, by=mia.id, now=NOW, note="please be kind")
+    store.moves.answer(case_id, by=uma.id, text="no idea", now=NOW, needs_approval=True, sending=SENDING)
+    back = store.moves.reject_answer(case_id, by=mia.id, now=NOW, note="please be kind")
     assert (back.state, back.assignee) == (State.ASSIGNED, uma.id)
     assert page(store, case_id).answers[0].note == "please be kind"
     assert_replays(store, case_id)
@@ -191,7 +191,7 @@ def test_an_offer_is_withdrawn_when_staff_take_the_case(store: Store) -> None:
     uma, sam = super_user(store), staff(store)
     case_id = open_case(store, post("1"))
     offer = offered(store, case_id, uma.id)
-    store.cases.assign(case_id, assignee=sam.id, by=sam.id, now=NOW)
+    store.moves.assign(case_id, assignee=sam.id, by=sam.id, now=NOW)
     assert store.handover.desk(uma.id) == []
     with pytest.raises(Conflict):
         store.handover.accept(offer, by=uma.id, now=NOW, lease=LEASE)
@@ -201,10 +201,10 @@ def test_an_overdue_case_goes_up_and_a_waiting_draft_is_withdrawn(store: Store) 
     uma = super_user(store)
     case_id = open_case(store, post("1"))
     store.handover.accept(offered(store, case_id, uma.id), by=uma.id, now=NOW, lease=timedelta(days=1))
-    store.cases.answer(case_id, by=uma.id, text="hm", now=NOW, needs_approval=True, sending=SENDING)
+    store.moves.answer(case_id, by=uma.id, text="hm", now=NOW, needs_approval=True, sending=SENDING)
     [late] = store.cases.overdue(NOW + timedelta(hours=3))
     assert late.id == case_id
-    raised = store.cases.escalate(case_id, tier=Tier.TIER_1, due_at=DUE, reason="nobody answered in time", now=NOW)
+    raised = store.moves.escalate(case_id, tier=Tier.TIER_1, due_at=DUE, reason="nobody answered in time", now=NOW)
     assert (raised.tier, raised.state, raised.assignee) == (Tier.TIER_1, State.QUEUED, None)
     assert page(store, case_id).answers[0].state is AnswerState.WITHDRAWN
     assert_replays(store, case_id)
@@ -214,7 +214,7 @@ def test_networks_that_cannot_be_answered_say_so(store: Store) -> None:
     sam = staff(store)
     case_id = open_case(store, post("1", network="hackernews"), route(Tier.TIER_1), source="news")
     with pytest.raises(NotAllowed, match="by hand"):
-        store.cases.answer(case_id, by=sam.id, text="hello", now=NOW, needs_approval=False, sending=SENDING)
+        store.moves.answer(case_id, by=sam.id, text="hello", now=NOW, needs_approval=False, sending=SENDING)
     assert store.cases.get(case_id).state is State.QUEUED
 
 
@@ -223,7 +223,7 @@ def test_replies_of_one_source_leave_at_least_the_spacing_apart(store: Store) ->
     for i in range(3):
         case_id = open_case(store, post(str(i), thread=str(i)), route(Tier.TIER_1))
         spaced = Sending(sources=frozenset({"x"}), after=timedelta(seconds=10), spacing=timedelta(seconds=30))
-        store.cases.answer(case_id, by=sam.id, text=f"hello {i}", now=NOW, needs_approval=False, sending=spaced)
+        store.moves.answer(case_id, by=sam.id, text=f"hello {i}", now=NOW, needs_approval=False, sending=spaced)
     seen = [
         bool(store.outbox.claim(worker="w", now=NOW + timedelta(seconds=s), lease=LEASE, sources=["x"])) for s in (9, 10, 39, 40, 69, 70)
     ]
@@ -234,33 +234,33 @@ def test_at_most_three_replies_of_ours_stand_without_a_word_of_the_author(store:
     sam = staff(store)
     case_id = open_case(store, post("1", thread="t"), route(Tier.TIER_1))
     for i in range(3):
-        store.cases.answer(case_id, by=sam.id, text=f"hello {i}", now=NOW, needs_approval=False, sending=SENDING)
+        store.moves.answer(case_id, by=sam.id, text=f"hello {i}", now=NOW, needs_approval=False, sending=SENDING)
         reply = store.outbox.claim(worker="w", now=NOW, lease=LEASE, sources=["x"])
         assert reply is not None
         store.outbox.sent(reply, native_id=f"r{i}", url="", worker="w", now=NOW)
     with pytest.raises(NotAllowed, match="3 replies"):
-        store.cases.answer(case_id, by=sam.id, text="hello?", now=NOW, needs_approval=False, sending=SENDING)
+        store.moves.answer(case_id, by=sam.id, text="hello?", now=NOW, needs_approval=False, sending=SENDING)
     open_case(store, post("2", thread="t"), route(Tier.TIER_1))
-    store.cases.answer(case_id, by=sam.id, text="hello again", now=NOW, needs_approval=False, sending=SENDING)
+    store.moves.answer(case_id, by=sam.id, text="hello again", now=NOW, needs_approval=False, sending=SENDING)
 
 
 def test_labels_need_a_question_that_was_asked(store: Store) -> None:
     sam = staff(store)
     case_id = open_case(store, post("1"))
     [mention] = page(store, case_id).posts
-    store.cases.label(case_id, mention.id, question="asks", now_is="no", by=sam.id, now=NOW)
+    store.moves.label(case_id, mention.id, question="asks", now_is="no", by=sam.id, now=NOW)
     assert page(store, case_id).labels == {(mention.id, "asks"): "no"}
     with pytest.raises(BadInput):
-        store.cases.label(case_id, mention.id, question="mood", now_is="x", by=sam.id, now=NOW)
+        store.moves.label(case_id, mention.id, question="mood", now_is="x", by=sam.id, now=NOW)
     with pytest.raises(BadInput):
-        store.cases.label(case_id, mention.id + 99, question="asks", now_is="no", by=sam.id, now=NOW)
+        store.moves.label(case_id, mention.id + 99, question="asks", now_is="no", by=sam.id, now=NOW)
 
 
 def test_the_author_says_that_it_worked_and_the_answer_is_credited(store: Store) -> None:
     uma = super_user(store)
     case_id = open_case(store, post("1", thread="t"))
     store.handover.accept(offered(store, case_id, uma.id), by=uma.id, now=NOW, lease=LEASE)
-    store.cases.answer(case_id, by=uma.id, text="Hold the ring.", now=NOW, needs_approval=False, sending=SENDING)
+    store.moves.answer(case_id, by=uma.id, text="Hold the ring.", now=NOW, needs_approval=False, sending=SENDING)
     reply = store.outbox.claim(worker="w", now=NOW, lease=LEASE, sources=["x"])
     assert reply is not None
     store.outbox.sent(reply, native_id="r1", url="https://x.example/r1", worker="w", now=NOW)
@@ -276,7 +276,7 @@ def test_the_author_says_that_it_worked_and_the_answer_is_credited(store: Store)
 def test_the_author_asks_again_and_the_case_is_opened_again(store: Store) -> None:
     sam = staff(store)
     case_id = open_case(store, post("1", thread="t"), route(Tier.TIER_1))
-    store.cases.answer(case_id, by=sam.id, text="Try again.", now=NOW, needs_approval=False, sending=SENDING)
+    store.moves.answer(case_id, by=sam.id, text="Try again.", now=NOW, needs_approval=False, sending=SENDING)
     reply = store.outbox.claim(worker="w", now=NOW, lease=LEASE, sources=["x"])
     assert reply is not None
     store.outbox.sent(reply, native_id="r1", url="", worker="w", now=NOW)
@@ -289,7 +289,7 @@ def test_the_author_asks_again_and_the_case_is_opened_again(store: Store) -> Non
 def test_an_author_who_writes_while_our_reply_is_on_its_way_is_heard(store: Store) -> None:
     sam = staff(store)
     case_id = open_case(store, post("1", thread="t"), route(Tier.TIER_1))
-    store.cases.answer(case_id, by=sam.id, text="Try again.", now=NOW, needs_approval=False, sending=SENDING)
+    store.moves.answer(case_id, by=sam.id, text="Try again.", now=NOW, needs_approval=False, sending=SENDING)
     reply = store.outbox.claim(worker="w", now=NOW, lease=LEASE, sources=["x"])
     assert reply is not None
     open_case(store, post("2", "hello?", thread="t"), route(Tier.TIER_1))
@@ -302,7 +302,7 @@ def test_an_author_who_writes_while_our_reply_is_on_its_way_is_heard(store: Stor
 def test_our_own_reply_polled_back_is_no_mention(store: Store) -> None:
     sam = staff(store)
     case_id = open_case(store, post("1", thread="t"), route(Tier.TIER_1))
-    store.cases.answer(case_id, by=sam.id, text="Try again.", now=NOW, needs_approval=False, sending=SENDING)
+    store.moves.answer(case_id, by=sam.id, text="Try again.", now=NOW, needs_approval=False, sending=SENDING)
     reply = store.outbox.claim(worker="w", now=NOW, lease=LEASE, sources=["x"])
     assert reply is not None
     store.outbox.sent(reply, native_id="r1", url="", worker="w", now=NOW)
@@ -340,11 +340,11 @@ def test_what_became_of_answers_is_counted_over_the_last_fifty(store: Store) -> 
     for i in range(3):
         case_id = open_case(store, post(str(i), thread=str(i)))
         store.handover.accept(offered(store, case_id, uma.id), by=uma.id, now=NOW, lease=LEASE)
-        store.cases.answer(case_id, by=uma.id, text=f"answer {i}", now=NOW, needs_approval=True, sending=SENDING)
+        store.moves.answer(case_id, by=uma.id, text=f"answer {i}", now=NOW, needs_approval=True, sending=SENDING)
         if i == 0:
-            store.cases.reject_answer(case_id, by=mia.id, now=NOW, note="no")
+            store.moves.reject_answer(case_id, by=mia.id, now=NOW, note="no")
         else:
-            store.cases.approve_answer(case_id, by=mia.id, now=NOW, sending=SENDING)
+            store.moves.approve_answer(case_id, by=mia.id, now=NOW, sending=SENDING)
     record = store.accounts.track_records()[uma.id]
     assert (record.judged, record.accepted, record.reviewed, record.agreed) == (0, 0, 3, 2)
     assert store.accounts.track_records(last=1)[uma.id].reviewed == 1

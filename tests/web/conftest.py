@@ -10,9 +10,9 @@ import pytest
 from houses import sqlite_store
 from sites import Site
 
+from earshot.case import Sending
 from earshot.rooms import Rooms
 from earshot.settings import Settings
-from earshot.storage.cases import Sending
 from escalation.policy import default_policy
 
 

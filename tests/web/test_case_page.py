@@ -144,7 +144,7 @@ def test_a_draft_is_approved_edited_or_given_back(site: Site, boss: TestClient) 
     first, second = site.for_community("How do I reset my lamp?"), site.for_community("Which cable does the strip need?")
     for case_id in (first, second):
         site.store.handover.accept(site.offer(case_id, newcomer), by=newcomer.id, now=site.now, lease=timedelta(minutes=30))
-        site.store.cases.answer(
+        site.store.moves.answer(
             case_id, by=newcomer.id, text="Hold it.", now=site.now, needs_approval=True, sending=site.rooms.sending
         )  # fmt: skip
     assert "Draft by Nia" in boss.get(f"/cases/{first}").text

@@ -69,7 +69,7 @@ def test_a_newcomers_answer_is_checked_first(site: Site) -> None:
     assert "It will be checked first" in client.get(f"/desk/cases/{case_id}").text
     client.post(f"/desk/cases/{case_id}/answer", data={"text": "Hold it."})
     assert site.store.cases.get(case_id).state is State.APPROVAL
-    site.store.cases.reject_answer(case_id, by=site.boss.id, now=site.now, note="For how long?")
+    site.store.moves.reject_answer(case_id, by=site.boss.id, now=site.now, note="For how long?")
     page = client.get(f"/desk/cases/{case_id}").text
     assert "For how long?" in page
     assert ">Hold it.</textarea>" in page

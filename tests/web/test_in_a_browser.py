@@ -86,7 +86,7 @@ def test_a_manager_corrects_a_tier_and_approves_an_answer(browser: Browser, serv
     case_id = site.for_community("How do I reset my lamp?")
     other = site.for_community("My hub is broken since the update")
     site.store.handover.accept(site.offer(case_id, nia), by=nia.id, now=site.now, lease=site.rooms.policy.silence.lease)
-    site.store.cases.answer(
+    site.store.moves.answer(
         case_id, by=nia.id, text="Hold the ring.", now=site.now, needs_approval=True, sending=site.rooms.sending
     )  # fmt: skip
     page = enter(browser, address, site.account(Role.MANAGER, "Mia", password=PASSWORD))
@@ -143,9 +143,9 @@ def draft_of_a_newcomer(site: Site, *, given_back: str = "") -> int:
     nia, case_id = site.account(Role.SUPER_USER, "Nia", trust=0), site.for_community("How do I reset it? Mail me at jo.doe@example.com")
     site.store.handover.accept(site.offer(case_id, nia), by=nia.id, now=site.now, lease=site.rooms.policy.silence.lease)
     for text in ("Hold it.", "Rest a finger on the ring for 12 seconds.")[0 if given_back else 1 :]:
-        site.store.cases.answer(case_id, by=nia.id, text=text, now=site.now, needs_approval=True, sending=site.rooms.sending)
+        site.store.moves.answer(case_id, by=nia.id, text=text, now=site.now, needs_approval=True, sending=site.rooms.sending)
         if text == "Hold it.":
-            site.store.cases.reject_answer(case_id, by=site.boss.id, now=site.now, note=given_back)
+            site.store.moves.reject_answer(case_id, by=site.boss.id, now=site.now, note=given_back)
     return case_id
 
 

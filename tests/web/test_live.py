@@ -40,7 +40,7 @@ def test_the_stream_says_that_something_moved_and_nothing_more(site: Site) -> No
     case_id, client = site.for_community("How do I reset my very private lamp?"), site.signed_in(site.account(Role.STAFF, "Sam"))
     token = client.cookies[SESSION_COOKIE]
     meanwhile = _meanwhile(
-        lambda: site.store.cases.assign(case_id, assignee=site.boss.id, by=site.boss.id, now=site.now),
+        lambda: site.store.moves.assign(case_id, assignee=site.boss.id, by=site.boss.id, now=site.now),
         lambda: site.store.accounts.end_session(token),
     )
     answer = client.get("/live")

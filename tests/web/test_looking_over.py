@@ -51,7 +51,7 @@ class Waiting:
 def write(site: Site, by: Account, question: str = QUESTION, text: str = ANSWER) -> Waiting:
     case_id = site.for_community(question)
     site.store.handover.accept(site.offer(case_id, by), by=by.id, now=site.now, lease=timedelta(minutes=30))
-    site.store.cases.answer(case_id, by=by.id, text=text, now=site.now, needs_approval=True, sending=site.rooms.sending)
+    site.store.moves.answer(case_id, by=by.id, text=text, now=site.now, needs_approval=True, sending=site.rooms.sending)
     return Waiting(case_id, last_answer(site, case_id).id)
 
 
@@ -198,9 +198,9 @@ def test_a_draft_in_a_language_of_others_is_for_others(site: Site, nia: Account)
 
 def test_what_staff_work_on_is_no_draft_for_her(site: Site, desk: TestClient, nia: Account) -> None:
     case_id = site.for_community(QUESTION)
-    site.store.cases.retier(case_id, tier=Tier.TIER_1, by=site.boss.id, now=site.now, due_at=None)
-    site.store.cases.assign(case_id, assignee=nia.id, by=site.boss.id, now=site.now)
-    site.store.cases.answer(case_id, by=nia.id, text=ANSWER, now=site.now, needs_approval=True, sending=site.rooms.sending)
+    site.store.moves.retier(case_id, tier=Tier.TIER_1, by=site.boss.id, now=site.now, due_at=None)
+    site.store.moves.assign(case_id, assignee=nia.id, by=site.boss.id, now=site.now)
+    site.store.moves.answer(case_id, by=nia.id, text=ANSWER, now=site.now, needs_approval=True, sending=site.rooms.sending)
     assert ANSWER not in desk.get("/desk").text
     assert desk.get(f"/desk/drafts/{case_id}").status_code == 409
 
@@ -217,8 +217,8 @@ def test_whoever_comes_second_is_told(site: Site, desk: TestClient, nia: Account
 
 def test_only_the_draft_that_she_read_is_approved(site: Site, desk: TestClient, nia: Account) -> None:
     waiting = write(site, nia)
-    site.store.cases.undo(waiting.case_id, by=nia.id, now=site.now)
-    site.store.cases.answer(
+    site.store.moves.undo(waiting.case_id, by=nia.id, now=site.now)
+    site.store.moves.answer(
         waiting.case_id, by=nia.id, text="Throw it away.", now=site.now, needs_approval=True, sending=site.rooms.sending
     )  # fmt: skip
     answer = desk.post(waiting.at("/approve"), data=waiting.form)

@@ -45,7 +45,7 @@ def test_the_most_pressing_case_stands_first_and_says_why(site: Site, boss: Test
 
 def test_filters_are_links_with_counts(site: Site, boss: TestClient) -> None:
     community = site.for_community()
-    site.store.cases.retier(site.for_community("Which app do I need?"), tier=Tier.TIER_2, by=site.boss.id, now=site.now, due_at=None)
+    site.store.moves.retier(site.for_community("Which app do I need?"), tier=Tier.TIER_2, by=site.boss.id, now=site.now, due_at=None)
     assert _rows(boss.get("/queue?tier=community").text) == [community]
     page = boss.get("/queue?tier=community&state=queued").text
     assert re.search(r'href="/queue\?state=queued"[^>]*aria-current="true"[^>]*>community <span class="count">1', page)
@@ -56,7 +56,7 @@ def test_filters_are_links_with_counts(site: Site, boss: TestClient) -> None:
 
 def test_the_numbers_of_the_first_page_lead_to_what_they_count(site: Site, boss: TestClient) -> None:
     late, easy, proposed = site.for_community(), site.for_community("Which app do I need?"), site.hear("Bonjour, ma lampe est en panne")
-    site.store.cases.retier(late, tier=Tier.TIER_2, by=site.boss.id, now=site.now, due_at=site.now - timedelta(minutes=90))
+    site.store.moves.retier(late, tier=Tier.TIER_2, by=site.boss.id, now=site.now, due_at=site.now - timedelta(minutes=90))
     found = re.findall(r'href="(/queue[^"]*)"><b>(\d+)</b><span>([^<]*)', boss.get("/").text)
     numbers = {name: (int(number), _rows(boss.get(html.unescape(href)).text)) for href, number, name in found}
     assert all(number == len(rows) for number, rows in numbers.values())

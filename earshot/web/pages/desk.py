@@ -105,7 +105,7 @@ def answer(visit: Visiting, case_id: CaseId, text: Words) -> Response:
 def _answered(visit: Visit, case_id: int, text: str) -> Case:
     case = visit.store.cases.get(case_id)
     checked = drafts.check_draft(text, case.network, visit.rooms)
-    return visit.store.cases.answer(
+    return visit.store.moves.answer(
         case_id,
         by=visit.me.id,
         text=checked,
@@ -118,7 +118,7 @@ def _answered(visit: Visit, case_id: int, text: str) -> Case:
 def undo(visit: Visiting, case_id: CaseId) -> Response:
     _with_her(visit, case_id)
     try:
-        visit.store.cases.undo(case_id, by=visit.me.id, now=visit.now)
+        visit.store.moves.undo(case_id, by=visit.me.id, now=visit.now)
     except tuple(REFUSALS) as err:
         return refused(visit, err)
     return visit.done("Taken back.", to="/desk")

@@ -31,7 +31,7 @@ def show(visit: Visiting, case_id: CaseId) -> Response:
 def approve(visit: Visiting, case_id: CaseId, draft: DraftId) -> Response:
     def move(waiting: Draft) -> None:
         check_draft(waiting.text, waiting.case.network, visit.rooms)
-        visit.store.cases.approve_answer(case_id, by=visit.me.id, now=visit.now, sending=visit.rooms.sending, draft_id=draft)
+        visit.store.moves.approve_answer(case_id, by=visit.me.id, now=visit.now, sending=visit.rooms.sending, draft_id=draft)
 
     return _moved(visit, case_id, move, "Approved; the answer goes out.")
 
@@ -41,7 +41,7 @@ def give_back(visit: Visiting, case_id: CaseId, draft: DraftId, note: Note = "")
         if not note.strip():
             raise BadInput("say in a few words what should be different, so that the next draft is better")
         lease_until = visit.rooms.lease_until(waiting.case, visit.now)
-        visit.store.cases.reject_answer(
+        visit.store.moves.reject_answer(
             case_id, by=visit.me.id, now=visit.now, note=note.strip(), lease_until=lease_until, draft_id=draft
         )  # fmt: skip
 
@@ -52,7 +52,7 @@ def undo(visit: Visiting, case_id: CaseId) -> Response:
     if not any(event.actor == f"account:{visit.me.id}" for event in visit.store.cases.events(case_id)):
         raise HTTPException(404)
     try:
-        visit.store.cases.undo(case_id, by=visit.me.id, now=visit.now)
+        visit.store.moves.undo(case_id, by=visit.me.id, now=visit.now)
     except tuple(REFUSALS) as err:
         return refused(visit, err)
     return visit.done("Taken back.", to=f"/desk/drafts/{case_id}")

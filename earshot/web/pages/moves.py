@@ -25,8 +25,8 @@ def agree(visit: Visiting, case_id: CaseId) -> Response:
     def move() -> Case:
         case = visit.store.cases.get(case_id)
         if case.state is State.APPROVAL:
-            return visit.store.cases.approve_answer(case_id, by=visit.me.id, now=visit.now, sending=visit.rooms.sending)
-        return visit.store.cases.confirm(case_id, tier=case.tier, by=visit.me.id, now=visit.now, due_at=case.due_at)
+            return visit.store.moves.approve_answer(case_id, by=visit.me.id, now=visit.now, sending=visit.rooms.sending)
+        return visit.store.moves.confirm(case_id, tier=case.tier, by=visit.me.id, now=visit.now, due_at=case.due_at)
 
     return _moved(visit, case_id, move, lambda case: "Approved; the answer goes out." if case.state is State.SENDING else _sent_to(case))
 
@@ -46,9 +46,9 @@ def escalate(visit: Visiting, case_id: CaseId) -> Response:
 
 
 def _to_tier(visit: Visit, case_id: int, tier: Tier, note: str) -> Case:
-    cases, case = visit.store.cases, visit.store.cases.get(case_id)
+    case = visit.store.cases.get(case_id)
     due_at = case.due_at if tier is case.tier else visit.rooms.due(tier, case.lang, visit.now)
-    choose = cases.confirm if case.state is State.REVIEW else cases.retier
+    choose = visit.store.moves.confirm if case.state is State.REVIEW else visit.store.moves.retier
     return choose(case_id, tier=tier, by=visit.me.id, now=visit.now, due_at=due_at, note=note.strip())
 
 
@@ -68,20 +68,20 @@ def assign(visit: Visiting, case_id: CaseId, assignee: Annotated[int, Form(ge=1,
         case = visit.store.cases.get(case_id)
         if case.state is State.REVIEW:
             _to_tier(visit, case_id, case.tier, "confirmed by assigning")
-        return visit.store.cases.assign(case_id, assignee=assignee, by=visit.me.id, now=visit.now)
+        return visit.store.moves.assign(case_id, assignee=assignee, by=visit.me.id, now=visit.now)
 
     return _moved(visit, case_id, move, lambda _: "Yours now." if assignee == visit.me.id else "Assigned.")
 
 
 def release(visit: Visiting, case_id: CaseId) -> Response:
-    return _moved(visit, case_id, lambda: visit.store.cases.release(case_id, by=visit.me.id, now=visit.now), lambda _: "Back in its queue.")
+    return _moved(visit, case_id, lambda: visit.store.moves.release(case_id, by=visit.me.id, now=visit.now), lambda _: "Back in its queue.")
 
 
 def answer(visit: Visiting, case_id: CaseId, text: Words) -> Response:
     def move() -> Case:
         network = visit.store.cases.get(case_id).network
         checked = check_draft(text, network, visit.rooms)
-        return visit.store.cases.answer(
+        return visit.store.moves.answer(
             case_id, by=visit.me.id, text=checked, now=visit.now, needs_approval=False, sending=visit.rooms.sending
         )
 
@@ -92,7 +92,7 @@ def approve(visit: Visiting, case_id: CaseId, text: Words) -> Response:
     def move() -> Case:
         network = visit.store.cases.get(case_id).network
         checked = check_draft(text, network, visit.rooms)
-        return visit.store.cases.approve_answer(case_id, by=visit.me.id, now=visit.now, text=checked, sending=visit.rooms.sending)
+        return visit.store.moves.approve_answer(case_id, by=visit.me.id, now=visit.now, text=checked, sending=visit.rooms.sending)
 
     return _moved(visit, case_id, move, lambda _: "Approved; the answer goes out.", draft=text)
 
@@ -102,19 +102,19 @@ def reject(visit: Visiting, case_id: CaseId, note: Note) -> Response:
         if not note.strip():
             raise BadInput("say in a few words what should be different, so that the next draft is better")
         lease_until = visit.rooms.lease_until(visit.store.cases.get(case_id), visit.now)
-        return visit.store.cases.reject_answer(case_id, by=visit.me.id, now=visit.now, note=note.strip(), lease_until=lease_until)
+        return visit.store.moves.reject_answer(case_id, by=visit.me.id, now=visit.now, note=note.strip(), lease_until=lease_until)
 
     return _moved(visit, case_id, move, lambda _: "Given back with your note.")
 
 
 def solve(visit: Visiting, case_id: CaseId) -> Response:
-    return _moved(visit, case_id, lambda: visit.store.cases.solve(case_id, by=visit.me.id, now=visit.now), lambda _: "Marked as solved.")
+    return _moved(visit, case_id, lambda: visit.store.moves.solve(case_id, by=visit.me.id, now=visit.now), lambda _: "Marked as solved.")
 
 
 def close(visit: Visiting, case_id: CaseId, note: Note = "") -> Response:
     def move() -> Case:
         reason = note.strip() or "nobody needs to answer"
-        return visit.store.cases.dismiss(case_id, by=visit.me.id, now=visit.now, reason=reason)
+        return visit.store.moves.dismiss(case_id, by=visit.me.id, now=visit.now, reason=reason)
 
     return _moved(visit, case_id, move, lambda _: "Closed.")
 
@@ -123,14 +123,14 @@ def reopen(visit: Visiting, case_id: CaseId) -> Response:
     def move() -> Case:
         case = visit.store.cases.get(case_id)
         tier = case.tier if case.tier is not Tier.NONE else Tier.TIER_1
-        return visit.store.cases.reopen(case_id, by=visit.me.id, now=visit.now, due_at=visit.rooms.due(tier, case.lang, visit.now))
+        return visit.store.moves.reopen(case_id, by=visit.me.id, now=visit.now, due_at=visit.rooms.due(tier, case.lang, visit.now))
 
     return _moved(visit, case_id, move, lambda _: "Opened again.")
 
 
 def undo(visit: Visiting, case_id: CaseId) -> Response:
     return _moved(
-        visit, case_id, lambda: visit.store.cases.undo(case_id, by=visit.me.id, now=visit.now), lambda _: "Taken back.", can_undo=False
+        visit, case_id, lambda: visit.store.moves.undo(case_id, by=visit.me.id, now=visit.now), lambda _: "Taken back.", can_undo=False
     )
 
 
@@ -144,7 +144,7 @@ def label(
     def move() -> Case:
         if now_is not in words.LABELS.get(question, ()):
             raise BadInput(f"{question[:40]!r} cannot be {now_is[:40]!r}")
-        visit.store.cases.label(case_id, mention, question=question, now_is=now_is, by=visit.me.id, now=visit.now)
+        visit.store.moves.label(case_id, mention, question=question, now_is=now_is, by=visit.me.id, now=visit.now)
         return visit.store.cases.get(case_id)
 
     said = f"Noted: {words.QUESTIONS.get(question, question).lower()} is {now_is}. The next model learns from it."
