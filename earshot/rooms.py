@@ -242,7 +242,8 @@ class Rooms:
         from earshot.knowledge.suggest import Candidate, suggest
 
         candidates = [
-            Candidate(of=a, phrases=(a.title, *a.words), lang=a.lang, topics=frozenset({a.topic} - {""})) for a in store.articles.all()
+            Candidate(of=a, phrases=(a.title, *a.words), lang=a.lang, topics=frozenset({a.topic} - {""}), background=a.body)
+            for a in store.articles.all()
         ]
         return suggest(text, lang=lang, topics=topics, candidates=candidates, most=2)
 
