@@ -37,7 +37,7 @@ from earshot.rooms import Rooms
 from earshot.settings import SourceSettings
 from earshot.storage import Store
 from earshot.storage.arrivals import Heard
-from earshot.storage.mentions import Kept, Poll
+from earshot.storage.mentions import POISON_TRIES, Kept, Poll
 from earshot.storage.originals import Earlier, Waiting
 from earshot.storage.settling import Judged, Routed, Settled
 from earshot.storage.sources import SourceState, SourceStatus
@@ -49,8 +49,6 @@ log = structlog.get_logger()
 LONGEST_PAUSE = timedelta(hours=1)
 #: a source whose key was refused waits for a person
 UNTIL_A_PERSON_LOOKS = timedelta(days=3650)
-#: a mention that crashed a classifier so often is put aside
-POISON_TRIES = 3
 #: so often a batch is written again because another worker wrote one of its mentions or cases at the same moment
 _OVERTAKEN = 10
 

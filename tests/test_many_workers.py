@@ -11,12 +11,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_networks.fixtures import FakeNetwork
+from houses import keep, post
+from poison import WORD
 
 from earshot.case import State
 from earshot.storage import Store
+from earshot.storage.mentions import POISON_TRIES
 
 EVERY = 1.0
 
@@ -28,9 +32,10 @@ class Shift:
     folder: Path
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """A worker; `command` is what Python runs, where it is not ours as it ships."""
         with (self.folder / f"{len(self.workers)}.log").open("wb") as log:
-            worker = subprocess.Popen([sys.executable, "-m", "earshot", "work"], cwd=self.folder, stderr=log)
+            worker = subprocess.Popen([sys.executable, *(command or ("-m", "earshot")), "work"], cwd=self.folder, stderr=log)
         self.workers.append(worker)
         return worker
 
@@ -38,7 +43,7 @@ class Shift:
         worker.send_signal(signal.SIGTERM)
         worker.wait(60)
 
-    def logs(self) -> list[dict[str, str]]:
+    def logs(self) -> list[dict[str, Any]]:
         return [json.loads(line) for log in sorted(self.folder.glob("*.log")) for line in log.read_text().splitlines()]
 
     def working(self) -> int:
@@ -95,3 +100,32 @@ def test_four_workers_that_come_and_go_poll_a_source_once_an_interval(shift: Shi
     store.close()
     assert [entry for entry in shift.logs() if entry["level"] not in ("info", "debug")] == []
     assert [worker.returncode for worker in shift.workers] == [0] * 6
+
+
+#: what ships, with one more question: whoever asks it of a text with the word is dead at once
+DEADLY = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import classifiers
+classifiers.CLASSIFIERS["poison"] = "poison:kill"
+from earshot.cli import main
+main()
+"""
+
+
+def test_a_mention_that_kills_its_workers_is_parted_from_the_rest_and_put_aside(shift: Shift, tmp_path: Path) -> None:
+    store = Store(os.environ["EARSHOT_DATABASE_URL"])
+    store.upgrade()
+    keep(store, *(post(str(n), f"how do I pair lamp {n}? {WORD if n == 4 else ''}", by=f"author{n}") for n in range(12)))
+    worker, deadline = shift.start("-c", DEADLY), time.monotonic() + 120
+    while store.mentions.counts()["heard"] and time.monotonic() < deadline:
+        if worker.poll() is not None:  # as whoever looks after processes does
+            worker = shift.start("-c", DEADLY)
+        time.sleep(0.1)
+    shift.stop(worker)
+    assert store.mentions.counts() == {"heard": 0, "understood": 11, "gone": 0, "quarantined": 1}
+    assert [worker.returncode for worker in shift.workers] == [1] * 2 * POISON_TRIES + [0]
+    [told] = [entry for entry in shift.logs() if entry["event"] == "mention_ended_its_workers"]
+    assert (told["level"], told["mention"]) == ("error", 5)
+    assert WORD not in str(shift.logs())
+    store.close()

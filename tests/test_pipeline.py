@@ -31,6 +31,7 @@ from earshot.rooms import Rooms
 from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
 from earshot.storage.cases import CasePage, QueueItem
+from earshot.storage.mentions import POISON_TRIES
 from earshot.storage.sources import SourceState, SourceStatus
 from listener.source import Source
 
@@ -375,7 +376,7 @@ def test_a_mention_that_crashes_a_classifier_is_put_aside_and_the_rest_gets_thro
 def _quarantine(town: Town) -> None:
     town.listen()
     assert town.store.mentions.counts() == {"heard": 2, "understood": 38, "gone": 0, "quarantined": 0}
-    for _ in range(pipeline.POISON_TRIES):
+    for _ in range(POISON_TRIES):
         town.understand()
     assert town.store.mentions.counts() == {"heard": 0, "understood": 38, "gone": 0, "quarantined": 2}
     town.network.post(EASY, author="late")
@@ -390,7 +391,7 @@ def test_a_model_that_was_tampered_with_puts_no_mention_aside(town: Town, tmp_pa
     monkeypatch.setattr("classifiers.panel.shipped", lambda: load_model(weights))
     town.network.post(EASY)
     town.hear()
-    for _ in range(pipeline.POISON_TRIES + 2):
+    for _ in range(POISON_TRIES + 2):
         with pytest.raises(ModelError):
             town.understand()
     monkeypatch.undo()

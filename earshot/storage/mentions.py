@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, or_, select, update
+import structlog
+from sqlalchemy import CTE, Connection, Select, and_, case, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from earshot.errors import Conflict
@@ -30,7 +31,12 @@ from earshot.storage.tables import (
     table,
 )
 
+log = structlog.get_logger()
+
 _AUTHOR, _MENTION, _SOURCE, _GAP = table(AuthorRow), table(MentionRow), table(SourceRow), table(GapRow)
+
+#: a mention that crashed a room so often is put aside; one that was claimed so often to no end is claimed alone
+POISON_TRIES = 3
 
 #: (the mentions of a batch with their places, what came before them) -> what is to be written
 Place = Callable[[Sequence[Waiting], Earlier], Sequence[Routed]]
@@ -136,25 +142,36 @@ class Mentions:
     def claim(self, limit: int, *, worker: str, now: datetime, lease: timedelta) -> list[Waiting]:
         """Take up to `limit` mentions that nobody understood yet, oldest first, with one statement.
 
-        What this worker holds already it takes again: an earlier round of it broke off.
+        What this worker holds already it takes again, which counts as no other try: its round broke off, but it lives. A mention that was
+        claimed `POISON_TRIES` times to no end is a suspect: it may kill its workers, or have stood beside what does, or only have seen
+        restarts. It is taken alone, so that nothing dies with it, and put aside once so many claims of it alone came to no end either.
         """
         free = or_(_MENTION.c.claimed_until.is_(None), _MENTION.c.claimed_until < now, _MENTION.c.claimed_by == worker)
-        waiting = select(_MENTION.c.id).where(_MENTION.c.stage == HEARD, free).order_by(_MENTION.c.id).limit(limit)
+        waiting = select(_MENTION.c.id, _MENTION.c.tries).where(_MENTION.c.stage == HEARD, free).order_by(_MENTION.c.id).limit(limit)
         if not self._db.is_sqlite:
             waiting = waiting.with_for_update(skip_locked=True)
         claim = (
             update(_MENTION)
-            .where(_MENTION.c.id.in_(waiting))
-            .values(claimed_by=worker, claimed_until=now + lease, tries=_MENTION.c.tries + 1)
+            .where(_MENTION.c.id.in_(_one_claim(waiting.cte("waiting"))))
+            .values(
+                claimed_by=worker,
+                claimed_until=now + lease,
+                tries=_MENTION.c.tries + case((_MENTION.c.claimed_by == worker, 0), else_=1),
+                stage=case((_MENTION.c.tries >= 2 * POISON_TRIES, QUARANTINED), else_=HEARD),
+            )
             .returning(*_MENTION.c)
         )
         if not self._any_waiting():
             return []
         with self._db.writing() as connection:
-            rows = connection.execute(claim).mappings().all()
+            claimed = connection.execute(claim).mappings().all()
+            rows = [row for row in claimed if row["stage"] == HEARD]
             ids = {row["author_id"] for row in rows if row["author_id"] is not None}
             found = connection.execute(select(_AUTHOR).where(_AUTHOR.c.id.in_(ids))).mappings() if ids else ()
             authors = {row["id"]: author_of(row) for row in found}
+        for row in claimed:
+            if row["stage"] == QUARANTINED:
+                log.error("mention_ended_its_workers", mention=row["id"], tries=row["tries"])
         return [
             Waiting(
                 id=row["id"],
@@ -223,6 +240,14 @@ class Mentions:
         with self._db.reading() as connection:
             rows = connection.execute(select(_MENTION.c.stage, func.count()).group_by(_MENTION.c.stage)).all()
         return {name: next((n for stage, n in rows if stage == value), 0) for value, name in names.items()}
+
+
+def _one_claim(waiting: CTE) -> Select[tuple[int]]:
+    """Which of those that wait one claim takes: the oldest alone if it is a suspect, else all that are none; and what is put aside."""
+    is_spent = waiting.c.tries >= 2 * POISON_TRIES
+    oldest = select(waiting).where(~is_spent).order_by(waiting.c.id).limit(1).subquery("oldest")
+    are_unsuspected = and_(waiting.c.tries < POISON_TRIES, oldest.c.tries < POISON_TRIES)
+    return select(waiting.c.id).outerjoin(oldest, true()).where(or_(is_spent, waiting.c.id == oldest.c.id, are_unsuspected))
 
 
 def _placed(connection: Connection, mentions: Sequence[Mention], authors: Mapping[Key, int], now: datetime) -> list[Waiting]:

@@ -10,7 +10,7 @@ from earshot.errors import Conflict
 from earshot.pipeline import settle
 from earshot.storage import Store
 from earshot.storage.arrivals import Heard
-from earshot.storage.mentions import Poll
+from earshot.storage.mentions import POISON_TRIES, Poll
 
 
 def test_a_mention_seen_twice_is_stored_once(store: Store) -> None:
@@ -139,6 +139,52 @@ def test_poison_is_put_aside_and_the_rest_goes_on(store: Store) -> None:
     first, _ = store.mentions.claim(10, worker="w", now=NOW, lease=LEASE)
     store.mentions.quarantine([first.id], worker="w")
     assert store.mentions.counts() == {"heard": 1, "understood": 0, "gone": 0, "quarantined": 1}
+
+
+def claimed(store: Store, worker: str, *, limit: int = 10) -> list[str]:
+    """What a worker takes that nobody else is left to hold."""
+    store.release_claims(lambda _: True)
+    return [w.mention.native_id for w in store.mentions.claim(limit, worker=worker, now=NOW, lease=LEASE)]
+
+
+def test_what_may_kill_its_workers_is_claimed_alone_and_put_aside_when_that_tells(store: Store) -> None:
+    keep(store, post("1"), post("2"))
+    for n in range(POISON_TRIES):
+        assert claimed(store, f"dead{n}") == ["1", "2"]
+    keep(store, post("3"), post("4"))
+    for n in range(POISON_TRIES):
+        assert claimed(store, f"dead alone{n}") == ["1"]
+    assert claimed(store, "next") == ["2"]
+    assert store.mentions.counts() == {"heard": 3, "understood": 0, "gone": 0, "quarantined": 1}
+
+
+def test_suspects_and_those_that_are_none_are_never_claimed_together(store: Store) -> None:
+    keep(store, post("1"), post("2"))
+    for n in range(POISON_TRIES):
+        claimed(store, f"dead{n}", limit=1)
+    assert [w.mention.native_id for w in store.mentions.claim(10, worker="other", now=NOW, lease=LEASE)] == ["2"]
+    keep(store, post("3"))
+    assert claimed(store, "alone") == ["1"]
+    assert [w.mention.native_id for w in store.mentions.claim(10, worker="other", now=NOW, lease=LEASE)] == ["2", "3"]
+
+
+def test_restarts_put_nothing_aside(store: Store) -> None:
+    """Each time a whole batch was under way; afterwards each mention gets through, if only alone."""
+    keep(store, *(post(str(n), thread=str(n)) for n in range(5)))
+    for n in range(POISON_TRIES):
+        assert len(claimed(store, f"deployed{n}")) == 5
+    for _ in range(5):
+        waiting = store.mentions.claim(10, worker="w", now=NOW + LEASE * 2, lease=LEASE)
+        assert len(waiting) == 1
+        store.mentions.write_routed([routed(w) for w in waiting], settle=settle, worker="w", now=NOW)
+    assert store.mentions.counts() == {"heard": 0, "understood": 5, "gone": 0, "quarantined": 0}
+
+
+def test_a_worker_that_lives_and_begins_again_casts_no_suspicion(store: Store) -> None:
+    keep(store, post("1"), post("2"))
+    for _ in range(POISON_TRIES * 3):
+        waiting = store.mentions.claim(10, worker="w", now=NOW, lease=LEASE)
+        assert [w.tries for w in waiting] == [1, 1]
 
 
 def test_what_the_network_deleted_is_deleted_here(store: Store) -> None:
