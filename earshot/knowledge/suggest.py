@@ -25,7 +25,7 @@ _LONGEST_PHRASE = 800
 _ASIDE = 0.2
 #: how much of the words counts where topics agree, are unknown, or differ
 _AGREE, _UNKNOWN, _DIFFER = 1.0, 0.75, 0.5
-#: with so few candidates as this or fewer, every word looks rare
+#: among fewer candidates than this every word looks rare, so more of a phrase must be met
 _FEW = 6
 #: distinct words on either side beyond which meeting by chance grows likely
 _MANY_WORDS = 14
@@ -67,23 +67,29 @@ def suggest(text: str, *, lang: str, topics: Sequence[str], candidates: Sequence
     rarity = _rarity(known)
     asked = _mend(_words(text, _LONGEST), rarity)
     wanted = frozenset(topics)
-    ranked = [_weigh(candidate, words, asked, rarity, wanted) for candidate, words in zip(same, known, strict=True)]
+    ranked = [_weigh(candidate, words, asked, rarity, wanted, len(same)) for candidate, words in zip(same, known, strict=True)]
     return sorted((s for s in ranked if s.fit >= LEAST), key=lambda s: -s.fit)[:most]
 
 
 def _weigh(
-    candidate: Candidate[T], known: _Known, asked: frozenset[str], rarity: Mapping[str, float], topics: frozenset[str]
+    candidate: Candidate[T], known: _Known, asked: frozenset[str], rarity: Mapping[str, float], topics: frozenset[str], among: int
 ) -> Suggestion[T]:
     def weight(words: Iterable[str]) -> float:
         return math.fsum(rarity[word] for word in words)
 
     met = [weight(phrase & asked) for phrase in known.phrases]
     covered = [value / (weight(phrase) or 1.0) for value, phrase in zip(met, known.phrases, strict=True)]
-    best = max(range(len(met)), key=lambda i: (met[i] * covered[i], met[i]))
+    best = max(range(len(met)), key=lambda i: (met[i] * covered[i], met[i], i))  # the title, which comes first, is read anyway
     shared = (met[best] + weight(known.said & asked)) / 2 + _ASIDE * weight(known.aside & asked)
-    evidence = shared * (0.7 + 0.3 * covered[best]) * _agreement(candidate.topics, topics)
+    evidence = shared * _worth(covered[best], among) * _agreement(candidate.topics, topics)
     evidence *= math.sqrt(_room(asked) * _room(known.phrases[best]))
     return Suggestion(of=candidate.of, fit=evidence / (1 + evidence), reason=_reason(candidate.phrases[best], candidate.topics & topics))
+
+
+def _worth(covered: float, among: int) -> float:
+    """What the shared words are worth, 0..1, where this much of the phrase was met."""
+    sure = min(1.0, among / _FEW)
+    return sure * (0.7 + 0.3 * covered) + (1 - sure) * covered**3
 
 
 def _room(words: frozenset[str]) -> float:
@@ -101,9 +107,9 @@ def _reason(phrase: str, topics: frozenset[str]) -> str:
 
 
 def _rarity(known: Sequence[_Known]) -> dict[str, float]:
-    """Word -> 0..1: what only one candidate knows weighs 1, unless there are too few to tell."""
+    """Word -> 0..1: what only one candidate knows weighs 1."""
     seen = Counter(word for words in known for word in (*words.said, *words.aside))
-    unit = math.log1p(max(len(known), _FEW))
+    unit = math.log1p(len(known))
     return {word: math.log1p(len(known) / times) / unit for word, times in seen.items()}
 
 

@@ -112,6 +112,11 @@ def test_the_only_past_case_is_not_suggested_for_sharing_a_word_or_two() -> None
     assert suggest("Does the hub come in amber?", lang="en", topics=["hub"], candidates=past) == []
 
 
+def test_the_only_article_is_suggested_to_who_asks_for_just_that() -> None:
+    (found,) = suggest("Please help, how do I reset my hub?", lang="en", topics=["hub"], candidates=known("reset my hub"))
+    assert found.fit > 0.5
+
+
 @given(st.text(max_size=300), st.lists(st.text(max_size=60), max_size=8), st.sampled_from(["en", "zh", "unsure"]))
 def test_any_text_is_compared_and_every_fit_stays_between_0_and_1(text: str, phrases: list[str], lang: str) -> None:
     found = suggest(text, lang=lang, topics=[], candidates=known(*phrases, text, lang="en"))
