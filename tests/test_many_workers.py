@@ -125,7 +125,7 @@ def test_a_mention_that_kills_its_workers_is_parted_from_the_rest_and_put_aside(
     shift.stop(worker)
     assert store.mentions.counts() == {"heard": 0, "understood": 11, "gone": 0, "quarantined": 1}
     assert [worker.returncode for worker in shift.workers] == [1] * 2 * POISON_TRIES + [0]
-    [told] = [entry for entry in shift.logs() if entry["event"] == "mention_ended_its_workers"]
-    assert (told["level"], told["mention"]) == ("error", 5)
+    [told] = [entry for entry in shift.logs() if entry["event"] == "mentions_ended_their_workers"]
+    assert (told["level"], told["mentions"]) == ("error", [5])
     assert WORD not in str(shift.logs())
     store.close()

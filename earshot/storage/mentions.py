@@ -147,31 +147,25 @@ class Mentions:
         restarts. It is taken alone, so that nothing dies with it, and put aside once so many claims of it alone came to no end either.
         """
         free = or_(_MENTION.c.claimed_until.is_(None), _MENTION.c.claimed_until < now, _MENTION.c.claimed_by == worker)
-        waiting = select(_MENTION.c.id, _MENTION.c.tries).where(_MENTION.c.stage == HEARD, free).order_by(_MENTION.c.id).limit(limit)
+        tries = _MENTION.c.tries + case((_MENTION.c.claimed_by == worker, 0), else_=1)
+        waiting = select(_MENTION.c.id, tries.label("tries")).where(_MENTION.c.stage == HEARD, free).order_by(_MENTION.c.id).limit(limit)
         if not self._db.is_sqlite:
             waiting = waiting.with_for_update(skip_locked=True)
         claim = (
             update(_MENTION)
             .where(_MENTION.c.id.in_(_one_claim(waiting.cte("waiting"))))
-            .values(
-                claimed_by=worker,
-                claimed_until=now + lease,
-                tries=_MENTION.c.tries + case((_MENTION.c.claimed_by == worker, 0), else_=1),
-                stage=case((_MENTION.c.tries >= 2 * POISON_TRIES, QUARANTINED), else_=HEARD),
-            )
+            .values(claimed_by=worker, claimed_until=now + lease, tries=tries)
             .returning(*_MENTION.c)
         )
         if not self._any_waiting():
             return []
         with self._db.writing() as connection:
             claimed = connection.execute(claim).mappings().all()
-            rows = [row for row in claimed if row["stage"] == HEARD]
+            _put_aside(connection, [row["id"] for row in claimed if row["tries"] > 2 * POISON_TRIES])
+            rows = [row for row in claimed if row["tries"] <= 2 * POISON_TRIES]
             ids = {row["author_id"] for row in rows if row["author_id"] is not None}
             found = connection.execute(select(_AUTHOR).where(_AUTHOR.c.id.in_(ids))).mappings() if ids else ()
             authors = {row["id"]: author_of(row) for row in found}
-        for row in claimed:
-            if row["stage"] == QUARANTINED:
-                log.error("mention_ended_its_workers", mention=row["id"], tries=row["tries"])
         return [
             Waiting(
                 id=row["id"],
@@ -244,10 +238,16 @@ class Mentions:
 
 def _one_claim(waiting: CTE) -> Select[tuple[int]]:
     """Which of those that wait one claim takes: the oldest alone if it is a suspect, else all that are none; and what is put aside."""
-    is_spent = waiting.c.tries >= 2 * POISON_TRIES
+    is_spent = waiting.c.tries > 2 * POISON_TRIES
     oldest = select(waiting).where(~is_spent).order_by(waiting.c.id).limit(1).subquery("oldest")
-    are_unsuspected = and_(waiting.c.tries < POISON_TRIES, oldest.c.tries < POISON_TRIES)
+    are_unsuspected = and_(waiting.c.tries <= POISON_TRIES, oldest.c.tries <= POISON_TRIES)
     return select(waiting.c.id).outerjoin(oldest, true()).where(or_(is_spent, waiting.c.id == oldest.c.id, are_unsuspected))
+
+
+def _put_aside(connection: Connection, ids: Sequence[int]) -> None:
+    if ids:
+        log.error("mentions_ended_their_workers", mentions=ids)
+        connection.execute(update(_MENTION).where(_MENTION.c.id.in_(ids)).values(stage=QUARANTINED))
 
 
 def _placed(connection: Connection, mentions: Sequence[Mention], authors: Mapping[Key, int], now: datetime) -> list[Waiting]:
