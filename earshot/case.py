@@ -139,7 +139,7 @@ class Event:
 
     case_id: int
     at: datetime
-    actor: str  #: "account:7", or the part of the house that acted: "triage", "assign", "overdue", "outbox", "author"
+    actor: str  #: "account:7", or the part of the house that acted: "triage", "assign", "overdue", "outbox", "accounts", "author"
     move: Move
     reason: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)  #: what replay needs besides: tier, rule, assignee, mention
@@ -202,7 +202,7 @@ class OfferState(StrEnum):
     ACCEPTED = "accepted"
     PASSED = "passed"
     EXPIRED = "expired"
-    WITHDRAWN = "withdrawn"  #: the case was taken elsewhere meanwhile
+    WITHDRAWN = "withdrawn"  #: the case was taken elsewhere meanwhile, or the account switched off
 
 
 class PassReason(StrEnum):

@@ -220,6 +220,26 @@ def account_add(
     _say(f"account {account.id}: {account.email} ({account.role.value})")
 
 
+@account_app.command("off")
+def account_off(email: Annotated[str, typer.Argument(help="What the person signs in with.")]) -> None:
+    """Switch an account off: it is signed out at once and cannot sign in; its offers and cases go back to their queues."""
+    from earshot.people import switch_off
+
+    _, store = _open()
+    account, given_back = switch_off(store, email)
+    _say(f"account {account.id}: {account.email} is off; cases that went back to their queues: {given_back}")
+
+
+@account_app.command("on")
+def account_on(email: Annotated[str, typer.Argument(help="What the person signs in with.")]) -> None:
+    """Let an account that was switched off sign in again, with the password it had."""
+    from earshot.people import switch_on
+
+    _, store = _open()
+    account = switch_on(store, email)
+    _say(f"account {account.id}: {account.email} may sign in")
+
+
 @db_app.command("upgrade")
 def db_upgrade() -> None:
     """Bring the database to the newest schema; creates it where there is none."""

@@ -1,4 +1,4 @@
-"""Accounts made on the command line."""
+"""Accounts, from the command line."""
 
 from __future__ import annotations
 
@@ -37,6 +37,26 @@ def add_account(store: Store, *, email: str, role: str, name: str, tier: str, la
         password_hash=PasswordHasher().hash(password),
         now=now,
     )
+
+
+def switch_off(store: Store, email: str) -> tuple[Account, int]:
+    """Switch an account off; returns it with how many cases went back to their queues. Raises `BadInput` when there is none."""
+    account = _known(store, email)
+    return account, store.accounts.switch_off(account.id, now=utc_now())
+
+
+def switch_on(store: Store, email: str) -> Account:
+    """Let an account sign in again. Raises `BadInput` when there is none."""
+    account = _known(store, email)
+    store.accounts.switch_on(account.id)
+    return account
+
+
+def _known(store: Store, email: str) -> Account:
+    found = store.accounts.by_email(email)
+    if found is None:
+        raise BadInput(f"there is no account for {email!r}; the page of an admin lists all")
+    return found[0]
 
 
 def _one_of(kind: type[_Choice], text: str, what: str) -> _Choice:

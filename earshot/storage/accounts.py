@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from earshot.case import AnswerState, OfferState, State, Tier
 from earshot.errors import BadInput
+from earshot.storage.absence import take_back
 from earshot.storage.database import Database
 from earshot.storage.tables import AccountRow, AnswerRow, CaseRow, OfferRow, SessionRow, SkillRow, SuperUserRow, TryRow, table
 
@@ -145,6 +146,18 @@ class Accounts:
                 select(_ACCOUNT).where(_ACCOUNT.c.role.in_([r.value for r in roles])).order_by(_ACCOUNT.c.name)
             ).mappings()
             return [_account_of(row) for row in rows]
+
+    def switch_off(self, account_id: int, *, now: datetime) -> int:
+        """Nobody signs in with it any more, its sessions end, and what it held goes back to its queues; returns how many cases did."""
+        with self._db.writing() as connection:
+            connection.execute(update(_ACCOUNT).where(_ACCOUNT.c.id == account_id).values(active=False))
+            connection.execute(delete(_SESSION).where(_SESSION.c.account_id == account_id))
+            return take_back(connection, now)
+
+    def switch_on(self, account_id: int) -> None:
+        """It may sign in again; what it held before stays where it went."""
+        with self._db.writing() as connection:
+            connection.execute(update(_ACCOUNT).where(_ACCOUNT.c.id == account_id).values(active=True))
 
     # ---- sign-in
 

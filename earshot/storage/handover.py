@@ -10,13 +10,15 @@ from sqlalchemy import Connection, RowMapping, and_, func, or_, select, update
 
 from earshot.case import AnswerState, Case, Move, Offer, OfferState, PassReason, State, Tier
 from earshot.errors import BadInput, Conflict
+from earshot.storage.absence import take_back
 from earshot.storage.database import Database
 from earshot.storage.rows import case_of
 from earshot.storage.steps import lock_case, lock_cases, step
 from earshot.storage.tables import AccountRow, AnswerRow, CaseRow, LabelRow, MentionRow, OfferRow, ReplyRow, SuperUserRow, table
 
 _CASE, _OFFER, _SUPER_USER, _MENTION, _LABEL = table(CaseRow), table(OfferRow), table(SuperUserRow), table(MentionRow), table(LabelRow)
-_ANSWER, _REPLY, _DECIDER = table(AnswerRow), table(ReplyRow), table(AccountRow).alias("decider")
+_ANSWER, _REPLY, _ACCOUNT = table(AnswerRow), table(ReplyRow), table(AccountRow)
+_DECIDER = _ACCOUNT.alias("decider")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +119,9 @@ class Handover:
 
     def _room(self, connection: Connection, super_users: set[int]) -> dict[int, int]:
         """How many more posts each super-user takes; the rows are locked so that racing assigners see one another."""
+        are_off = select(_ACCOUNT.c.id).where(~_ACCOUNT.c.active)
         rows = select(_SUPER_USER.c.account_id, _SUPER_USER.c.open_posts).where(
-            _SUPER_USER.c.account_id.in_(super_users), ~_SUPER_USER.c.paused
+            _SUPER_USER.c.account_id.in_(super_users), _SUPER_USER.c.account_id.not_in(are_off), ~_SUPER_USER.c.paused
         )
         if not self._db.is_sqlite:
             rows = rows.order_by(_SUPER_USER.c.account_id).with_for_update()
@@ -199,9 +202,12 @@ class Handover:
         return offer
 
     def expire(self, now: datetime, *, limit: int = 200) -> int:
-        """Take back offers whose time is over, and cases whose super-user was silent too long; returns how many."""
+        """Take back offers whose time is over, and cases whose super-user was silent too long; returns how many.
+
+        An account that is switched off gives back at once what it holds; what reached it at that very moment is taken back here.
+        """
         with self._db.writing() as connection:
-            return _expire_offers(connection, now, limit) + _release_silent(connection, now, limit)
+            return _expire_offers(connection, now, limit) + _release_silent(connection, now, limit) + take_back(connection, now)
 
     def desk(self, super_user: int) -> list[DeskItem]:
         """Open offers and owned cases of a super-user, the soonest due first. One statement."""

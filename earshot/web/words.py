@@ -106,6 +106,7 @@ _ACTORS = {
     "outbox": "The outbox",
     "author": "The author",
     "pass": "Triage",
+    "accounts": "The house",
 }
 REPLIES = {
     ReplyState.PENDING: "goes out soon",

@@ -94,6 +94,17 @@ def test_a_silent_session_ends(site: Site, mia: Account) -> None:
     assert client.get("/").status_code == 303
 
 
+def test_an_account_that_is_switched_off_is_nobody_whichever_way_it_comes(site: Site, mia: Account) -> None:
+    inside, link = site.signed_in(mia), entry_link(site.settings, mia.id).removeprefix("http://127.0.0.1:8000")
+    site.store.accounts.switch_off(mia.id, now=site.now)
+    assert inside.get("/").headers["location"].startswith("/sign-in")
+    assert _sign_in(site.visitor(), mia.email).status_code == 401
+    assert site.visitor().get(link).status_code == 410
+    site.store.accounts.switch_on(mia.id)
+    assert inside.get("/").headers["location"].startswith("/sign-in")
+    assert _sign_in(site.visitor(), mia.email).status_code == 303
+
+
 @pytest.mark.parametrize("token", ["", "x", "x" * 5000, "é", "' OR 1=1 --"])
 def test_an_invented_session_is_nobody(site: Site, token: str) -> None:
     answer = site.visitor().get("/", headers={"cookie": f"{SESSION_COOKIE}={token}".encode()})
