@@ -1,18 +1,28 @@
 """Does the author, in a later mention, say that it worked, or ask again?
 
-Rules over the words, English and Chinese, then over the scores. What neither settles stays "unclear": a person or a later mention decides.
+Phrases (`verdict.toml`), English and Chinese, then the scores. What neither settles stays "unclear": a person or a later mention decides.
+A wrong "solved" closes somebody's case, so thanks alone count only where nothing speaks against them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import tomllib
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from importlib.resources import files
 
 from earshot.mention import ScoredMention
 
-LONGEST = 2_000  #: what follows says nothing new, and hostile texts are long
+LONGEST = 800  #: of a longer text only its beginning and its end are read: hostile texts are long
+_BRIEF = 200  #: signs; whoever writes more than that beside thanks has something else to say
+#: sentiment, -1..1: below these even "it worked", a hint, thanks alone are no good news
+_FURIOUS, _SOUR, _COOL = -0.85, -0.5, -0.25
+#: words that settle nothing, in such a mood and so probably a request, are bad news
+_SULLEN, _RATHER = -0.3, 0.3
 
 
 class Kind(StrEnum):
@@ -25,25 +35,18 @@ class Kind(StrEnum):
 class Verdict:
     kind: Kind
     reason: str  #: in words that a person reads
+    helped: bool | None = None  #: did our answer help, where the author tells; whoever asks something new may say that it did
 
 
-_STILL = re.compile(
-    r"\b(?:still|again)\b.{0,30}\b(?:not|no|nothing|same|broken|stuck|down|fail\w*|wait\w*|happen\w*|can'?t|won'?t|doesn'?t|isn'?t)\b"
-    r"|\b(?:did\s?n[o']?t|does\s?n[o']?t|has\s?n[o']?t|is\s?n[o']?t|not|never|won'?t|can'?t)\s+(?:\w+\s+){0,2}?(?:work\w*|help\w*|fix\w*|solve\w*|change\w*)\b"
-    r"|\bno\s+(?:luck|difference|joy|change)\b|\bsame\s+(?:problem|issue|error|thing|result)\b|\bthanks?\s+for\s+nothing\b"
-    r"|\bback\s+to\s+square\s+one\b|\btried\s+(?:that|it|this|everything)\b"
-    r"|还是(?:不|没|老样子|一样|有问题)|仍(?:然|旧)?(?:不|没|有)|依然(?:不|没|有)|没(?:有)?(?:用|解决|效果|反应|变化|修好)|不(?:行|管用|起作用|能用)|又(?:坏|断|不|出)|试过了?",
-    re.IGNORECASE | re.DOTALL,
-)
-_WORKED = re.compile(
-    r"\b(?:that|it|this|which|all|everything|yep|yes|now)\b.{0,20}\b(?:work(?:s|ed|ing)|did\s+(?:it|the\s+trick)|fixed|solved|helped|sorted)\b"
-    r"|\b(?:work(?:s|ed)\s+(?:now|again|fine|great|perfectly|like\s+a\s+charm|for\s+me)|problem\s+solved|all\s+(?:good|set|sorted|fixed)|sorted\s+(?:now|it|out)"
-    r"|fixed\s+(?:it|now)|solved\s+(?:it|now)|got\s+it\s+(?:work\w*|fixed|sorted)|up\s+and\s+running|you(?:'re|\s+are)\s+a\s+life\s?saver)\b"
-    r"|(?<![没不未])(?:解决了|搞定|修好了|管用|有用|可以了|能用了|恢复了|正常了|好了)|成功了",
-    re.IGNORECASE | re.DOTALL,
-)
-_THANKS = re.compile(r"\b(?:thanks|thank\s+you|thx|ty|cheers|much\s+appreciated|appreciate\s+it)\b|谢谢|多谢|感谢|谢啦|谢了", re.IGNORECASE)
-_QUESTION = re.compile(r"[?？]|\b(?:but|however)\b|但是?|不过|可是|怎么办|为什么|吗(?:[。.!！~\s]|$)", re.IGNORECASE)
+_HELPED = Verdict(kind=Kind.SOLVED, reason="the author says that it worked", helped=True)
+_THANKED = Verdict(kind=Kind.SOLVED, reason="the author says thanks and asks nothing more", helped=True)
+_FAILED = Verdict(kind=Kind.ASKS_AGAIN, reason="the author says that it did not help", helped=False)
+_SOUNDS_BAD = Verdict(kind=Kind.ASKS_AGAIN, reason="the author does not sound as if it helped", helped=False)
+_ASKED = Verdict(kind=Kind.ASKS_AGAIN, reason="the author asks again", helped=False)
+_ASKED_MORE = Verdict(kind=Kind.ASKS_AGAIN, reason="the author says that it worked, and asks something more", helped=True)
+_DOUBTED = Verdict(kind=Kind.UNCLEAR, reason="the author says that it worked, and something more")
+_WAITS = Verdict(kind=Kind.UNCLEAR, reason="the author has yet to try it")
+_UNCLEAR = Verdict(kind=Kind.UNCLEAR, reason="the author says neither that it worked nor that it did not")
 
 
 def judge(batch: Sequence[ScoredMention]) -> list[Verdict]:
@@ -52,21 +55,80 @@ def judge(batch: Sequence[ScoredMention]) -> list[Verdict]:
 
 
 def _judge(scored: ScoredMention) -> Verdict:
-    text = scored.mention.text[:LONGEST].replace("\u2019", "'")
-    if _STILL.search(text):
-        return Verdict(kind=Kind.ASKS_AGAIN, reason="the author says that it did not help")
-    worked, asks = _WORKED.search(text), _asks(scored)
-    if worked and not _QUESTION.search(text):
-        return Verdict(kind=Kind.SOLVED, reason="the author says that it worked")
-    if worked:
-        return Verdict(kind=Kind.UNCLEAR, reason="the author says that it worked, and something more")
-    if _THANKS.search(text) and not _QUESTION.search(text) and not asks:
-        return Verdict(kind=Kind.SOLVED, reason="the author says thanks and asks nothing more")
-    if asks:
-        return Verdict(kind=Kind.ASKS_AGAIN, reason="the author asks again")
-    return Verdict(kind=Kind.UNCLEAR, reason="the author says neither that it worked nor that it did not")
+    last = _last_said(scored.mention.text)
+    return _by_words(last, mood=_value(scored, "sentiment")) or _by_scores(scored, last)
 
 
-def _asks(scored: ScoredMention) -> bool:
-    asks = scored.score("asks")
-    return asks is not None and asks.label == "yes"
+def _by_words(last: Mapping[str, int], *, mood: float) -> Verdict | None:
+    """What the phrases settle; `last` holds each kind that was found with where it was said last."""
+    worked = max(last.get("overcame", -1), last.get("worked", -1))
+    if last.get("failed", -1) > last.get("overcame", -1):
+        return _FAILED
+    if "asks" in last:
+        return _ASKED_MORE if worked >= 0 else _ASKED
+    hopeful = max(worked, last.get("hints", -1))
+    if last.get("trouble", -1) > hopeful or ("tried" in last and hopeful < 0):
+        return _UNCLEAR if last.get("thanks", -1) > last.get("trouble", -1) else _FAILED
+    if worked >= 0:
+        return _DOUBTED if last.get("turns", -1) > worked or mood < _FURIOUS else _HELPED
+    return _WAITS if "waits" in last else None
+
+
+def _by_scores(scored: ScoredMention, last: Mapping[str, int]) -> Verdict:
+    asks, mood = scored.score("asks"), _value(scored, "sentiment")
+    if asks is not None and asks.label == "yes":
+        return _ASKED
+    if not last.keys() & {"hints", "thanks"}:
+        sour = ("doubt" in last and mood < 0) or (mood < _SULLEN and _value(scored, "asks") > _RATHER)
+        return _SOUNDS_BAD if sour else _UNCLEAR
+    if last.keys() & {"doubt", "turns"} or mood < _SOUR or len(scored.mention.text) > _BRIEF:
+        return _UNCLEAR
+    if "hints" in last:
+        return _HELPED
+    return _THANKED if mood >= _COOL else _UNCLEAR
+
+
+def _value(scored: ScoredMention, name: str) -> float:
+    score = scored.score(name)
+    return score.value if score is not None else 0.0
+
+
+def _last_said(text: str) -> dict[str, int]:
+    return {found.lastgroup: found.start() for found in _phrases().finditer(_plain(text)) if found.lastgroup}
+
+
+# ---- reading the phrases
+
+_LINK_OR_HANDLE = re.compile(r"https?://\S+|[@#]\w+")
+_STRETCH = re.compile(r"([a-z?!])\1{2,}")
+_NOT = re.compile(r"\b(did|does|do|is|was|are|were|has|have|had|wo|ca|could|would|should)(?:n'?t|'nt)\b|\bcannot\b")
+_FULL = {None: "can", "ca": "can", "wo": "will"}
+_SIMPLIFIED = str.maketrans(
+    "謝還沒問題決樣無過試換現後東買這個請麼為裡裏哪幾點時間會開關連線網聽說話嗎係啲對錯報壞斷閃黃紅綠藍燈顯應變動應終於經給幫當機個產項頁誰懶慘緊靜單處興學識復覺亂費錢賣條樓車門電腦頭臉長級",
+    "谢还没问题决样无过试换现后东买这个请么为里里哪几点时间会开关连线网听说话吗系啲对错报坏断闪黄红绿蓝灯显应变动应终于经给帮当机个产项页谁懒惨紧静单处兴学识复觉乱费钱卖条楼车门电脑头脸长级",
+)
+
+
+def _plain(text: str) -> str:
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} {text[-LONGEST // 2 :]}"
+    text = unicodedata.normalize("NFKC", text)[: 2 * LONGEST].translate(_SIMPLIFIED).lower()
+    text = _LINK_OR_HANDLE.sub(" ", text.replace("\u2019", "'").replace("。", "."))
+    text = _STRETCH.sub(r"\1", " ".join(text.split()))
+    return _NOT.sub(lambda found: f"{_FULL.get(found[1], found[1])} not", text)
+
+
+#: not within a word
+_EDGE = "(?:(?<![a-z0-9])|(?![a-z0-9]))"
+
+
+@cache
+def _phrases() -> re.Pattern[str]:
+    """One pattern with a group for each kind: a text is read once, whatever the number of phrases."""
+    kinds = tomllib.loads(files("community_routing").joinpath("verdict.toml").read_text(encoding="utf-8"))
+    return re.compile("|".join(f"(?P<{kind}>{'|'.join(map(_pattern, phrases))})" for kind, phrases in kinds.items()))
+
+
+def _pattern(phrase: str) -> str:
+    pattern = phrase.replace(" … ", "(?: [\\w']+){0,3} ").replace("…", "[^,.!?;\\s]{0,6}").replace("~", "\\w*")
+    return f"{_EDGE}(?:{pattern}){_EDGE}" if pattern.isascii() else f"(?:{pattern})"
