@@ -359,7 +359,7 @@ def _hear_verdict(case: Case, item: Routed, joined: _Step) -> Settled:
         tier = max(case.tier, item.route.tier, key=lambda tier: tier.rank)
         reopened = replace(_routed(case, item), state=after(case.state, Move.REOPEN), tier=tier, outcome=Outcome.AUTOMATIC, assignee=None)
         steps = (joined, (Move.REOPEN, verdict.reason, {"tier": tier.value}))
-        return Settled(case=reopened, steps=steps, helped=False if verdict.kind is Kind.ASKS_AGAIN else None)
+        return Settled(case=reopened, steps=steps, helped=verdict.helped)
     return Settled(case=_touched(case, item), steps=(joined,))
 
 
