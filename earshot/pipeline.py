@@ -169,6 +169,7 @@ class Taken:
 
 def understand(store: Store, rooms: Rooms, *, worker: Worker, now: datetime) -> int:
     """Claim a batch of mentions and take them all the way to their cases; returns how many were written."""
+    rooms.warm_up(now=now)  # first: loading takes seconds, and whoever is ended meanwhile should hold nothing
     waiting = store.mentions.claim(worker.batch, worker=worker.name, now=now, lease=worker.lease)
     return understand_claimed(store, rooms, waiting, worker=worker, now=now)
 

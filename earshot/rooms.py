@@ -65,6 +65,7 @@ class Rooms:
         self.policy = policy
         self.brand = brand
         self.sending = sending or Sending(sources=frozenset())
+        self._is_warm = False
 
     @classmethod
     def open(cls, store: Store, settings: Settings, *, now: datetime) -> Rooms:
@@ -100,6 +101,12 @@ class Rooms:
             ScoredMention(mention=mention, scores=(*scores, weight))
             for mention, scores, weight in zip(mentions, answers, weights, strict=True)
         ]
+
+    def warm_up(self, *, now: datetime) -> None:
+        """Load what scoring needs, unless it was. Raises `ModelError` when the weights are not as they shipped."""
+        if not self._is_warm:
+            self.score([Mention(network="earshot", native_id="0", author=None, text="hello", url="", posted_at=now)])
+            self._is_warm = True
 
     @cached_property
     def _panel(self) -> Panel:

@@ -394,6 +394,9 @@ def test_a_model_that_was_tampered_with_puts_no_mention_aside(town: Town, tmp_pa
     for _ in range(POISON_TRIES + 2):
         with pytest.raises(ModelError):
             town.understand()
+    [waiting] = town.store.mentions.claim(1, worker="another", now=town.now, lease=LEASE)
+    assert waiting.tries == 1  # nobody claimed it without a model
+    town.store.mentions.release([waiting.id], worker="another")
     monkeypatch.undo()
     assert town.understand() == 1
 
