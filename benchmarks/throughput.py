@@ -35,7 +35,6 @@ from listener.archive import parse_score_line, read_archive
 
 STORY = Path(__file__).parent.parent / "earshot" / "demo" / "story"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-BATCH = 1000
 
 
 def main() -> None:
@@ -150,7 +149,7 @@ def run_part(url: str, file: str) -> dict[str, Any]:
     stages.watch(rooms, {"score": "understand and weigh", "triage": "decide", "prioritise": "decide"})
     wall, cpu = time.perf_counter(), time.process_time()
     rows = stages.timed_rows(read_archive(file, now=NOW), "read")
-    while batch := list(islice(rows, BATCH)):
+    while batch := list(islice(rows, settings.batch)):
         pipeline.take_in(store, rooms, batch, source="import", now=NOW)
     took = time.process_time() - cpu
     stages.seconds["the rest (keys of near copies)"] = took - sum(stages.seconds.values())

@@ -16,7 +16,7 @@ from earshot.registry import load
 
 Question = Callable[[Batch], Sequence[Score]]
 
-_AT_ONCE = 1024  #: mentions; larger batches leave the processor's cache
+_AT_ONCE = 2048  #: mentions; larger batches leave the processor's cache
 _MOST_PARTS = 60
 _PART = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\s\u2e80-\u9fff\uf900-\ufaff]+")
 _EXPLAINED = ("sentiment", "anger", "intent", "asks", "needs", "urgent", "risk")

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr = Field(SecretStr(""), description="signs short-lived links; made anew at each start where it is empty")
     session_hours: float = Field(12.0, gt=0, description="hours after which a silent sign-in ends")
     sign_in_tries: int = Field(10, ge=1, description="wrong passwords per address and account in fifteen minutes before we answer 429")
-    batch: int = Field(500, ge=1, le=10_000, description="mentions understood and written in one transaction")
+    batch: int = Field(2_000, ge=1, le=10_000, description="mentions understood and written in one transaction")
     lease_seconds: float = Field(120.0, gt=0, description="a worker that is silent for so long loses what it had claimed")
     offer_minutes: float = Field(20.0, gt=0, description="minutes that a super-user has to take an offer")
     undo_seconds: float = Field(10.0, ge=0, description="seconds in which an approved answer can be taken back before it leaves")
