@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,10 +40,21 @@ def people(world: Site) -> dict[Role | None, TestClient]:
     return {role: world.signed_in(account) for role, account in accounts.items()} | {None: world.visitor()}
 
 
+@pytest.fixture
+def as_before(world: Site, people: dict[Role | None, TestClient]) -> Iterator[None]:
+    """Whatever an address changes is taken back, so that each is walked in the same world, in any order."""
+    url = world.store.database.engine.url.database
+    with sqlite3.connect(":memory:") as copy, sqlite3.connect(str(url)) as database:
+        database.backup(copy)
+        yield
+        copy.backup(database)
+
+
 def _path(address: Address) -> str:
     return address.path.format(case_id=HERS if address.path.startswith("/desk") else 1, offer_id=1, author_id=1, token="nothing")
 
 
+@pytest.mark.usefixtures("as_before")
 @pytest.mark.parametrize(
     ("address", "role"), WALK, ids=lambda each: f"{each.method} {each.path}" if isinstance(each, Address) else str(each)
 )
