@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from classifiers.accurate import Cascade, Reading
 from classifiers.brand import Brand
 from classifiers.cues import cues
 from classifiers.features import Tokens, tokenise
@@ -24,9 +26,10 @@ _TRUST_UNSURE, _TRUST_FOREIGN = 0.6, 0.3
 class Batch:
     """Mentions in order, with their normalised texts, tokens, and the model's probabilities."""
 
-    def __init__(self, mentions: Sequence[Mention], *, model: Model, brand: Brand | None = None) -> None:
+    def __init__(self, mentions: Sequence[Mention], *, model: Model, cascade: Cascade | None = None, brand: Brand | None = None) -> None:
         self.mentions = mentions
         self.model = model
+        self.cascade = cascade
         self.brand = brand
 
     def __len__(self) -> int:
@@ -43,8 +46,26 @@ class Batch:
 
     @cached_property
     def probabilities(self) -> dict[str, NDArray[np.float32]]:
-        """(mentions, labels) for each head of the model."""
+        """(mentions, labels) for each head of the model, and of the accurate one for the mentions that it read."""
+        if self.reading is None:
+            return self.fast
+        joined = dict(self.fast)
+        for question, read in self.reading.probabilities.items():
+            joined[question] = self.fast[question].copy()
+            joined[question][self.reading.rows] = read
+        return joined
+
+    @cached_property
+    def fast(self) -> dict[str, NDArray[np.float32]]:
+        """(mentions, labels) for each head of the model, by itself."""
         return self.model.probabilities(self.tokens, self.cues)
+
+    @cached_property
+    def reading(self) -> Reading | None:
+        """What the accurate model read, where there is one."""
+        if self.cascade is None:
+            return None
+        return self.cascade.read([mention.text for mention in self.mentions], self.fast, self.languages.codes)
 
     @cached_property
     def cues(self) -> NDArray[np.float32]:
@@ -53,7 +74,7 @@ class Batch:
 
     @cached_property
     def languages(self) -> Languages:
-        return tell(self.tokens, self.probabilities["language"], self.model.heads["language"].labels)
+        return tell(self.tokens, self.fast["language"], self.model.heads["language"].labels)
 
     @cached_property
     def trust(self) -> NDArray[np.float64]:
@@ -89,13 +110,18 @@ class Batch:
         confidence = np.take_along_axis(probability, chosen[:, None], axis=1)[:, 0] * self.trust
         chosen = np.where(self.languages.is_blank, head.labels.index(blank), chosen)
         values = np.where(self.languages.is_blank, 0.0, values)
-        return Score.batch(
-            name=question,
-            labels=map(head.labels.__getitem__, chosen.tolist()),
-            values=rounded(values),
-            confidences=rounded(confidence),
-            by=f"{question}-{self.model.version}",
-        )
+        return self.signed(question, map(head.labels.__getitem__, chosen.tolist()), values=values, confidence=confidence)
+
+    def signed(
+        self, question: str, labels: Iterable[str], *, values: NDArray[np.floating], confidence: NDArray[np.floating]
+    ) -> list[Score]:
+        """One score for each mention, which says what model gave it, or models: `anger-1`, `anger-1+7`."""
+        by = f"{question}-{self.model.version}"
+        scores = Score.batch(name=question, labels=labels, values=rounded(values), confidences=rounded(confidence), by=by)
+        if self.cascade is not None and self.reading is not None and question in self.reading.probabilities:
+            for row in self.reading.rows.tolist():
+                scores[row] = replace(scores[row], by=f"{by}+{self.cascade.version}")
+        return scores
 
     def probability(self, question: str, label: str) -> NDArray[np.float32]:
         """(mentions,) how probable `label` is."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from classifiers import CLASSIFIERS, OF_A_BRAND
+from classifiers.accurate import Cascade, Encoder
 from classifiers.batch import Batch
 from classifiers.brand import Brand
 from classifiers.model import Model, shipped
@@ -36,9 +37,19 @@ class Weighed:
 class Panel:
     """`Panel(brand=…).understand(mentions)`: safe to share between threads, as nothing in it changes."""
 
-    def __init__(self, *, brand: Brand | None = None, model: Model | None = None, questions: Mapping[str, str] = CLASSIFIERS) -> None:
+    def __init__(
+        self,
+        *,
+        brand: Brand | None = None,
+        model: Model | None = None,
+        accurate: Encoder | None = None,
+        share: float = 0.2,
+        questions: Mapping[str, str] = CLASSIFIERS,
+    ) -> None:
+        """`accurate` reads the least certain `share` of each batch again. Raises `ModelError` when it does not fit `model`."""
         self.brand = brand
         self.model = model or shipped()
+        self.cascade = None if accurate is None else Cascade(accurate, self.model.heads, share=share)
         asked = [name for name in questions if brand is not None or name not in OF_A_BRAND]
         self.questions: dict[str, Question] = {name: load(questions, name, kind="classifier") for name in asked}
 
@@ -51,12 +62,13 @@ class Panel:
         return [scores for first in range(0, len(mentions), _AT_ONCE) for scores in self._batch(mentions[first : first + _AT_ONCE])]
 
     def _batch(self, mentions: Sequence[Mention]) -> Iterator[tuple[Score, ...]]:
-        batch = Batch(mentions, model=self.model, brand=self.brand)
+        batch = Batch(mentions, model=self.model, cascade=self.cascade, brand=self.brand)
         return zip(*[question(batch) for question in self.questions.values()], strict=True)
 
     def explain(self, text: str, *, most: int = 6) -> dict[str, tuple[Weighed, ...]]:
         """For each question of the model the parts of `text` that weighed most, strongest first.
 
+        The fast model explains, also where the accurate one was asked: sixty variants of a text are too many for it.
         A part weighs what its removal takes from the probability of the label: so taking out the strongest words does move the score.
         """
         spans = _parts(text)

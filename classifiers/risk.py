@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from classifiers.batch import Batch, rounded
+from classifiers.batch import Batch
 from classifiers.risk_words import KINDS
 from earshot.mention import Score
 
@@ -27,10 +27,5 @@ def risk(batch: Batch) -> list[Score]:
     likeliest = of_kind.argmax(axis=1)
     has_risk = (any_risk >= 0.5) | ((named > 0).any(axis=1) & ~batch.languages.is_blank)
     confidence = np.where(has_risk, of_kind.max(axis=1, initial=0.0), 1 - any_risk) * batch.trust
-    return Score.batch(
-        name="risk",
-        labels=[KINDS[kind] if risky else "none" for risky, kind in zip(has_risk.tolist(), likeliest.tolist(), strict=True)],
-        values=rounded(any_risk),
-        confidences=rounded(confidence),
-        by=f"risk-{batch.model.version}",
-    )
+    named_kinds = [KINDS[kind] if risky else "none" for risky, kind in zip(has_risk.tolist(), likeliest.tolist(), strict=True)]
+    return batch.signed("risk", named_kinds, values=any_risk, confidence=confidence)
