@@ -19,6 +19,8 @@ from earshot.mention import Mention, ScoredMention
 from earshot.settings import Settings
 
 if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
+    from pathlib import Path
+
     from classifiers.brand import Brand
     from classifiers.panel import Panel, Weighed
     from community_routing.roster import SuperUser
@@ -61,9 +63,13 @@ class Rooms:
         policy: Policy,
         brand: Brand | None = None,
         sending: Sending | None = None,
+        accurate_model: Path | None = None,
+        accurate_share: float = 0.2,
     ) -> None:
         self.policy = policy
         self.brand = brand
+        self.accurate_model = accurate_model
+        self.accurate_share = accurate_share
         self.sending = sending or Sending(sources=frozenset())
         self._is_warm = False
 
@@ -77,6 +83,8 @@ class Rooms:
             policy=_current_policy(store, settings, now),
             brand=_brand(settings),
             sending=sending_from(settings),
+            accurate_model=settings.accurate_model,
+            accurate_share=settings.accurate_share,
         )
         rooms.check()
         return rooms
@@ -110,9 +118,11 @@ class Rooms:
 
     @cached_property
     def _panel(self) -> Panel:
+        from classifiers.accurate import load
         from classifiers.panel import Panel
 
-        return Panel(brand=self.brand)
+        accurate = None if self.accurate_model is None else load(self.accurate_model)
+        return Panel(brand=self.brand, accurate=accurate, share=self.accurate_share)
 
     def explain(self, text: str) -> Mapping[str, Sequence[Weighed]]:
         """Per question the words that weighed, strongest first, with their sign and place."""

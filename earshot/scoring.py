@@ -24,7 +24,8 @@ BATCH = 512
 
 def score_lines(lines: Iterable[bytes], out: BinaryIO, errors: TextIO, *, policy: Path | None = None) -> int:
     """Write one line per good line, in order; returns how many were bad. A bad line goes to `errors` with its number and the reason."""
-    rooms = Rooms(policy=read_policy(load_settings(policy=policy)))
+    settings = load_settings(policy=policy)
+    rooms = Rooms(policy=read_policy(settings), accurate_model=settings.accurate_model, accurate_share=settings.accurate_share)
     rooms.check()
     numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
     bad = 0
