@@ -213,6 +213,8 @@ def _session(file: Path, graph: bytes) -> Any:
         raise ConfigurationError('setting accurate_model needs the extra: pip install "earshot[accurate]"') from err
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # workers stand side by side: one core each
+    # Weights in a further file would be read from wherever we stand, and nobody has checked them: no such folder, no such file.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 4  # what matters comes as an exception
     try:
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

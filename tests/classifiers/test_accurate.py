@@ -250,15 +250,16 @@ def test_an_encoder_that_does_not_fit_is_refused_before_the_first_mention(tmp_pa
         load(write(tmp_path / "words", onnx_file=made()))
 
 
-def test_weights_outside_the_folder_are_never_reached_for(tmp_path: Path) -> None:
+def test_weights_in_a_further_file_are_never_reached_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = onnx.load_from_string(graph())
     table = model.graph.initializer[0]
-    (tmp_path / "elsewhere.bin").write_bytes(table.raw_data)
+    (tmp_path / "further.bin").write_bytes(table.raw_data)
     table.ClearField("raw_data")
     table.data_location = TensorProto.EXTERNAL
-    table.external_data.add(key="location", value="../elsewhere.bin")
+    table.external_data.add(key="location", value="further.bin")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="cannot be understood as ONNX"):
-        load(write(tmp_path / "words", onnx_file=bytes(model.SerializeToString())))
+        load(write(tmp_path, onnx_file=bytes(model.SerializeToString())))
 
 
 @pytest.mark.parametrize(
