@@ -35,7 +35,7 @@ Floats = NDArray[np.float32]
 
 
 class Columns(Struct, frozen=True, forbid_unknown_fields=True):
-    """The columns `first:last` of the logits that answer one of our questions."""
+    """The columns `first:last` of the logits that answer a question: one of ours, or what else the encoder was taught."""
 
     question: str
     labels: tuple[str, ...]
@@ -115,10 +115,17 @@ class Cascade:
     """
 
     def __init__(self, encoder: Encoder, heads: Mapping[str, Head], *, share: float) -> None:
-        """Raises `ModelError` when the encoder answers a question, or with labels, that the fast model's `heads` do not know."""
+        """What the encoder answers beside the questions of the fast model's `heads` is left aside. Raises `ModelError` when it answers none
+        of them, or one with other labels.
+        """
         self.encoder = encoder
         self.share = share
-        self._order = {head.question: _order(encoder.path, head, heads) for head in encoder.card.heads}
+        self._order = {
+            head.question: _order(encoder.path, head, heads[head.question]) for head in encoder.card.heads if head.question in heads
+        }
+        if not self._order:
+            theirs, ours = (", ".join(sorted(names)) for names in ([head.question for head in encoder.card.heads], heads))
+            raise ModelError(f"accurate model {encoder.path}: {CARD} answers {theirs}, none of our questions ({ours})")
 
     @property
     def version(self) -> str:
@@ -127,8 +134,10 @@ class Cascade:
     def read(self, texts: Sequence[str], fast: Mapping[str, Floats], languages: NDArray[np.str_]) -> Reading:
         """Read those of a batch that need it and are in a language of the encoder. `fast`: (mentions, labels) for each question."""
         rows = self._least_certain(fast, np.isin(languages, self.encoder.card.languages))
-        slow = self.encoder.probabilities([texts[row] for row in rows.tolist()]) if len(rows) else {}
-        return Reading(rows, {name: _joined(fast[name][rows], answer[:, self._order[name]]) for name, answer in slow.items()})
+        if not len(rows):
+            return Reading(rows, {})
+        slow = self.encoder.probabilities([texts[row] for row in rows.tolist()])
+        return Reading(rows, {name: _joined(fast[name][rows], slow[name][:, order]) for name, order in self._order.items()})
 
     def _least_certain(self, fast: Mapping[str, Floats], readable: NDArray[np.bool_]) -> NDArray[np.int64]:
         certainty = np.min([fast[name].max(axis=1) for name in self._order], axis=0)
@@ -142,16 +151,11 @@ def _joined(fast: Floats, slow: Floats) -> Floats:
     return softmax(np.asarray(said, np.float32))
 
 
-def _order(path: Path, columns: Columns, heads: Mapping[str, Head]) -> list[int]:
+def _order(path: Path, columns: Columns, head: Head) -> list[int]:
     """Where the fast model's labels stand among the encoder's."""
-    head = heads.get(columns.question)
-    if head is None:
-        known = ", ".join(sorted(heads))
-        raise ModelError(f"accurate model {path}: {CARD} answers {columns.question!r}, which is none of our questions ({known})")
     if sorted(head.labels) != sorted(columns.labels):
         raise ModelError(
-            f"accurate model {path}: {CARD} answers {columns.question} with {', '.join(columns.labels)}; our labels are "
-            f"{', '.join(head.labels)}"
+            f"accurate model {path}: {CARD} answers {head.name} with {', '.join(columns.labels)}; our labels are {', '.join(head.labels)}"
         )
     return [columns.labels.index(label) for label in head.labels]
 

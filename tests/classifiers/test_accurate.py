@@ -178,6 +178,12 @@ def test_an_encoder_may_be_taught_other_languages(tmp_path: Path) -> None:
     assert chinese.by.endswith("+7")
 
 
+def test_what_it_was_taught_beside_our_questions_is_left_aside(tmp_path: Path) -> None:
+    heads = [{"question": "irony", "labels": ["no", "yes"], "first": 0, "last": 2}, ANGER]
+    panel = Panel(accurate=load(write(tmp_path / "more", heads=heads)), share=1.0)
+    assert [score.label for score in angers(panel, EVERYDAY[:3])] == ["calm", "angry", "annoyed"]
+
+
 def test_no_mentions_are_no_work(encoder: Encoder) -> None:
     assert Panel(accurate=encoder).understand([]) == []
 
@@ -265,7 +271,7 @@ def test_weights_in_a_further_file_are_never_reached_for(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        (ANGER | {"question": "irony"}, "answers 'irony', which is none of our questions .*anger"),
+        (ANGER | {"question": "irony"}, "answers irony, none of our questions .*anger"),
         (ANGER | {"labels": ["0", "1", "2"]}, "answers anger with 0, 1, 2; our labels are calm, annoyed, angry"),
     ],
 )
