@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tiny_encoder import write
 
 from classifiers import evaluate
 from classifiers.model import load
@@ -127,6 +128,14 @@ def test_the_same_data_give_the_same_weights_and_worse_ones_are_refused(data: Pa
     with pytest.raises(ModelError, match="not installed, as the weights in"):
         install(one, b"worse", json.loads((other / "heads.json").read_text(encoding="utf-8")))
     assert (one / "heads.safetensors").read_bytes() == before
+
+
+def test_evaluation_judges_what_an_encoder_adds(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main([str(data), "--brief", "--accurate", str(write(tmp_path / "words")), "--share", "0.5"]) == 0
+    out = capsys.readouterr().out
+    assert "dev, learnt from train" in out
+    assert "the same, the encoder reads 50%" in out
+    assert "cross-validated" not in out
 
 
 def test_evaluation_prints_figures_of_held_out_and_cross_validated_posts(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
