@@ -25,8 +25,8 @@ _FILLER = re.compile(r" sign\b|\bface with ")
 
 
 def prepare(texts: Iterable[str]) -> list[str]:
-    """Each text, prepared; in the same order. The work is linear in the text and ends at `LONGEST` characters."""
-    return [_prepare(text[:LONGEST]) for text in texts]
+    """Each text, prepared; in the same order. Neither what is read of it nor what comes of it is longer than `LONGEST`."""
+    return [_prepare(text[:LONGEST])[:LONGEST] for text in texts]
 
 
 def _prepare(text: str) -> str:

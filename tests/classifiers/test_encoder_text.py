@@ -28,14 +28,7 @@ def test_texts_keep_their_order() -> None:
     assert prepare(["one", "two"]) == ["one", "two"]
 
 
-@pytest.mark.parametrize(
-    "text", ["!" * 40_000, "#" * 40_000, "@" * 40_000, "aB" * 20_000, "&amp;" * 8_000, "\u200f" * 40_000, "#aB" * 13_000]
-)
-def test_a_flood_is_cut(text: str) -> None:
-    (prepared,) = prepare([text])
-    assert len(prepared) <= 2 * LONGEST
-
-
-def test_a_flood_of_emoji_grows_no_longer_than_their_names() -> None:
-    (prepared,) = prepare(["😡" * 40_000])
-    assert len(prepared) < 40 * LONGEST
+@pytest.mark.parametrize("part", ["!", "#", "@", "aB", "&amp;", "\u200f", "#aB", "😡", "www.", "why "])
+def test_a_flood_is_cut(part: str) -> None:
+    (prepared,) = prepare([part * 40_000])
+    assert len(prepared) <= LONGEST
