@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from classifiers.train import QUESTIONS
-from classifiers.training_data import NOT_TO_LEARN_FROM, Row, Shelf, Truth, same_text
+from classifiers.training_data import NOT_TO_LEARN_FROM, Row, Shelf, Truth, same_texts
 from earshot.case import Tier
 from earshot.errors import BadInput
 
@@ -126,8 +126,9 @@ class Pool:
 def to_learn(shelf: Shelf, languages: Sequence[str] = ("en",)) -> list[Example]:
     """The train parts, less what may not teach and what judges in any of them. Raises `BadInput` for a file or cell that cannot be read."""
     judging = judging_texts(shelf, sets=[teacher.data_set for teacher in TEACHERS])
-    found = (example for teacher in TEACHERS for example in _examples(shelf, teacher, "train", languages, forbidden=NOT_TO_LEARN_FROM))
-    return [example for example in found if example.labels and same_text(example.text) not in judging]
+    found = [example for teacher in TEACHERS for example in _examples(shelf, teacher, "train", languages, forbidden=NOT_TO_LEARN_FROM)]
+    alike = same_texts([example.text for example in found])
+    return [example for example, text in zip(found, alike, strict=True) if text and example.labels and text not in judging]
 
 
 def to_judge(shelf: Shelf, languages: Sequence[str] = ("en",)) -> list[Example]:
@@ -138,31 +139,39 @@ def to_judge(shelf: Shelf, languages: Sequence[str] = ("en",)) -> list[Example]:
 def judging_texts(shelf: Shelf, sets: Sequence[str] = ("*",)) -> set[str]:
     """Every cell of the dev parts of these sets, or of all in the data directory, as `same_text` has it."""
     parts = sorted(path.relative_to(shelf.folder) for each in sets for path in shelf.folder.glob(f"{each}/dev*.csv.gz"))
-    return {
-        same_text(cell)
+    cells = {
+        cell
         for path in parts
         for row in shelf.rows(path.parent.name, path.name.removesuffix(".csv.gz"))
         for cell in row.values()
         if isinstance(cell, str) and len(cell) >= _SHORTEST
     }
+    return set(same_texts(list(cells)))
 
 
 def to_read(shelf: Shelf, *, languages: Sequence[str] = ("en",), most: int | None = None) -> Pool:
     """The texts that may teach without labels: none that stands in a dev part or in `triage_posts`, none twice, `most` at most."""
-    seen = judging_texts(shelf) | {same_text(row["text"]) for row in shelf.rows("triage_posts", "train")}
+    seen = judging_texts(shelf) | set(same_texts([row["text"] for row in shelf.rows("triage_posts", "train")]))
     texts: list[str] = []
     counts: dict[str, int] = {}
     for reading in READINGS:
         if reading.lang not in languages or len(texts) == most:
             continue
-        before = len(texts)
-        for text in _readable(shelf, reading):
-            alike = same_text(text)
-            if len(alike) >= _SHORTEST and alike not in seen and len(texts) != most:
-                seen.add(alike)
-                texts.append(text)
-        counts[reading.data_set] = len(texts) - before
+        new = _unseen(_readable(shelf, reading), seen)
+        new = new if most is None else new[: most - len(texts)]
+        counts[reading.data_set] = len(new)
+        texts += new
     return Pool(texts=texts, counts=counts, sha256=hash_of(texts))
+
+
+def _unseen(texts: Sequence[str], seen: set[str]) -> list[str]:
+    """Those that read like none in `seen`, which grows by them."""
+    new = []
+    for text, alike in zip(texts, same_texts(texts), strict=True):
+        if len(alike) >= _SHORTEST and alike not in seen:
+            seen.add(alike)
+            new.append(text)
+    return new
 
 
 def hash_of(texts: Sequence[str]) -> str:
@@ -179,19 +188,28 @@ def licences(sets: Sequence[Teacher] | Sequence[Reading]) -> dict[str, str]:
     return {each.data_set: each.licence for each in sets}
 
 
-def _readable(shelf: Shelf, reading: Reading) -> Iterator[str]:
-    rows = shelf.rows(reading.data_set, reading.part)
-    return (row[reading.column] for row in rows if row.get(reading.column) and (reading.only is None or reading.only(row)))
+def _readable(shelf: Shelf, reading: Reading) -> list[str]:
+    rows = _with_column(shelf, reading.data_set, reading.part, reading.column)
+    return [row[reading.column] for row in rows if row.get(reading.column) and (reading.only is None or reading.only(row))]
+
+
+def _with_column(shelf: Shelf, data_set: str, part: str, column: str) -> list[Row]:
+    rows = shelf.rows(data_set, part)
+    if rows and column not in rows[0]:
+        raise BadInput(
+            f"data set {data_set}/{part}.csv.gz: has no column {column}, only {', '.join(rows[0])}; rename the one with the texts"
+        )
+    return rows
 
 
 def _examples(
     shelf: Shelf, teacher: Teacher, part: str, languages: Sequence[str], *, forbidden: frozenset[str] = frozenset()
 ) -> Iterator[Example]:
     file = Path(teacher.data_set) / f"{part}.csv.gz"
-    for number, row in enumerate(shelf.rows(teacher.data_set, part), start=1):
+    for number, row in enumerate(_with_column(shelf, teacher.data_set, part, "text"), start=1):
         if row.get("lang", "en") in languages and row.get("source") not in forbidden:
             labels = {head: _label(row, head, column, f"{file}, row {number}") for head, column in teacher.heads.items()}
-            yield Example(row["text"], {head: label for head, label in labels.items() if label}, teacher.data_set)
+            yield Example(row["text"] or "", {head: label for head, label in labels.items() if label}, teacher.data_set)
 
 
 def _label(row: Row, head: str, column: str, place: str) -> str:

@@ -23,6 +23,8 @@ Truth = Callable[[Row], bool]
 #: Sources of `triage_posts` whose texts are non-commercial or academic: they evaluate, they never teach.
 NOT_TO_LEARN_FROM = frozenset({"airline_support_unlabelled", "zh_question_pairs_finance"})
 
+_NOT_SAID, _SILENT = re.compile(r"@\w*|\blink\b"), re.compile(r"[\W_]+")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
@@ -218,7 +220,12 @@ def languages(shelf: Shelf, part: str) -> Iterator[tuple[str, str]]:
 
 def same_text(text: str) -> str:
     """Equal for texts that differ in case, width, links, handles and punctuation only."""
-    return re.sub(r"[\W_]+", "", re.sub(r"@\w*|\blink\b", "", normalise_all([text])[0])).lower()
+    return same_texts([text])[0]
+
+
+def same_texts(texts: Sequence[str]) -> list[str]:
+    """`same_text` of each, at a tenth of the price."""
+    return [_SILENT.sub("", _NOT_SAID.sub("", text)).lower() for text in normalise_all(texts)]
 
 
 def _unspaced(text: str) -> str:

@@ -29,7 +29,6 @@ from earshot.errors import BadInput
 
 ROOT = Path(__file__).parents[2]
 _POST = "id,source,lang,text,intent,asks,needs,anger,sentiment,urgent,risk,tier"
-_COLUMNS = {"issue_reports": "title", "cqa_sap": "title", "cqa_docusign": "title"}
 
 
 def write_set(folder: Path, name: str, part: str, header: str, *rows: Sequence[str]) -> None:
@@ -137,6 +136,12 @@ def test_a_missing_set_and_a_cell_that_is_no_label_are_named_with_the_remedy(dat
     (data / "tweet_irony" / "train.csv.gz").unlink()
     with pytest.raises(BadInput, match=r"tweet_irony.*give the folder that holds tweet_irony/train"):
         to_learn(Shelf(data))
+
+
+def test_a_file_without_texts_says_which_columns_it_has(data: Path) -> None:
+    write_set(data, "complaints", "train", "tweet,label", ("my lamp is late", "1"))
+    with pytest.raises(BadInput, match=r"complaints/train\.csv\.gz: has no column text, only tweet, label; rename"):
+        to_read(Shelf(data))
 
 
 # labels that are missing, labels that are rare
