@@ -30,7 +30,7 @@ from earshot.errors import BadInput, EarshotError
 
 FORMAT = "earshot-taught-1"
 REMEDY = 'pip install "earshot[accurate]"'
-_AT_ONCE = 2048  #: texts; so many are lost at most when it is stopped
+_AT_ONCE = 512  #: texts; so many are lost at most when it is stopped
 _LOWEST = -30.0  #: a logarithm that says never
 _UNREADABLE = (OSError, EOFError, ValueError, AttributeError, TypeError, BadZipFile, zlib.error)  #: what NumPy says of a file that is cut
 
@@ -69,6 +69,7 @@ def teach(shelf: Shelf, folder: Path, out: Path, *, most: int | None = None, at_
     pool = to_read(shelf, languages=encoder.card.languages, most=most)
     if not pool.texts:
         raise BadInput(f"data directory {shelf.folder}: no text in {', '.join(encoder.card.languages)} may be read; give another encoder")
+    _say(f"{len(pool.texts)} texts to read")
     about = _about(encoder, pool, shelf)
     logits = np.concatenate(_parts(encoder, about, _pieces(pool.texts, at_once), _parts_folder(out)))
     _write(out, logits=logits, about=np.frombuffer(json.encode(about), np.uint8))
