@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,12 +104,21 @@ def temper(network: Network, temperatures: Mapping[str, float]) -> None:
 def export(network: Network, file: Path) -> None:
     """Write the network as ONNX with int8 weights."""
     whole = file.with_name("whole.onnx")
-    texts, tokens = torch.export.Dim("texts", min=1, max=_LONGEST), torch.export.Dim("tokens", min=2, max=_LONGEST)
-    sizes = {0: texts, 1: tokens}
+    with _quiet():
+        _export_whole(network, whole)
+        graph = onnx.load(str(whole))
+        del graph.graph.value_info[:]  # shapes that the exporter noted contradict those that quantisation infers
+        onnx.save(graph, str(whole))
+        quantize_dynamic(str(whole), str(file), weight_type=QuantType.QInt8, per_channel=True)
+    whole.unlink()
+
+
+def _export_whole(network: Network, file: Path) -> None:
+    sizes = {0: torch.export.Dim("texts", min=1, max=_LONGEST), 1: torch.export.Dim("tokens", min=2, max=_LONGEST)}
     torch.onnx.export(
         network,
         (torch.randint(5, 1000, (2, 12)), torch.ones(2, 12, dtype=torch.long)),
-        str(whole),
+        str(file),
         input_names=["input_ids", "attention_mask"],
         output_names=["logits"],
         dynamic_shapes={"input_ids": sizes, "attention_mask": sizes},
@@ -114,11 +126,18 @@ def export(network: Network, file: Path) -> None:
         external_data=False,
         verbose=False,
     )
-    graph = onnx.load(str(whole))
-    del graph.graph.value_info[:]  # shapes that the exporter noted contradict those that quantisation infers
-    onnx.save(graph, str(whole))
-    quantize_dynamic(str(whole), str(file), weight_type=QuantType.QInt8, per_channel=True)
-    whole.unlink()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporters advise at length; whether the export is good is measured afterwards."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _encoder(folder: Path) -> BertModel:
