@@ -171,7 +171,7 @@ def _tokens(folder: Path, texts: Sequence[str], length: int) -> list[list[int]]:
         raise BadInput(f"encoder {folder}: {TOKENIZER} cannot be read ({err}); copy it from where the encoder comes from") from err
     tokenizer.no_padding()
     tokenizer.enable_truncation(length)
-    return [each.ids for each in tokenizer.encode_batch(prepare(texts))]
+    return [each.ids or [0] for each in tokenizer.encode_batch(prepare(texts))]  # as when it serves
 
 
 def _padded(ids: Sequence[Sequence[int]], device: str) -> tuple[Any, Any]:
