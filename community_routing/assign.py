@@ -68,7 +68,9 @@ class _Auction:
         self.stale[rows] = (next_best < unseen)[:, 0] & (self.unseen[rows] > 0)
         wanted &= ~self.stale[rows, None] | (net[:, :-1] >= unseen)
         self.bidding[rows] = self.stale[rows] | wanted.any(axis=1)
-        raised = np.maximum(net[:, :-1] - np.maximum(np.maximum(next_best, unseen), cost), 0) + self.step
+        # Who lets a case go takes her next best instead, or saves the dearest of her places.
+        dearest = np.take_along_axis(cost, np.maximum(wanted.sum(axis=1) - 1, 0)[:, None], 1)
+        raised = np.maximum(net[:, :-1] - np.maximum(np.maximum(next_best, unseen), dearest), 0) + self.step
         who, place = np.nonzero(wanted)
         case = order[who, place]
         self._award(case, rows[who], self.price[case] + raised[who, place])
