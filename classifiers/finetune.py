@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import random
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from msgspec import json
 from numpy.typing import NDArray
 
 from classifiers.accurate import CARD, FORMAT, TOKENIZER, Card, Columns, load
+from classifiers.commands import positive, say
 from classifiers.encoder_card import encoder_card
 from classifiers.encoder_data import HEADS, MISSING, TEACHERS, Example, licences, to_judge, to_learn
 from classifiers.figures import figures
@@ -168,14 +168,14 @@ def finetune(shelf: Shelf, encoder: Path, out: Path, *, recipe: Recipe, language
     learnt, dev = to_learn(shelf, languages), to_judge(shelf, languages)
     if not learnt or not dev:
         raise BadInput(f"data directory {shelf.folder}: no row in {', '.join(languages)} may teach or judge; give other --languages")
-    _say(f"{len(learnt)} rows teach, {len(dev)} judge")
+    say(f"{len(learnt)} rows teach, {len(dev)} judge")
     network = networks.taught(encoder, learnt, numbered(learnt), recipe)
     texts = [each.text for each in dev]
     whole = networks.answers(network, encoder, texts, recipe)
     networks.temper(network, fitted_temperatures(whole, dev))
     with TemporaryDirectory(prefix="earshot-finetune-") as work:
         folder = Path(work)
-        _say("exporting, and judging what was exported")
+        say("exporting, and judging what was exported")
         networks.export(network, folder / ONNX)
         (folder / TOKENIZER).write_bytes((encoder / TOKENIZER).read_bytes())
         card = described(folder, recipe, languages)
@@ -191,8 +191,8 @@ def finetune(shelf: Shelf, encoder: Path, out: Path, *, recipe: Recipe, language
         for name in (ONNX, TOKENIZER, CARD, "README.md"):
             (out / name).write_bytes((folder / name).read_bytes())
     for each in judged:
-        _say(f"{each.head:16}{each.measure:14}{each.figure:.3f}  on {each.n}")
-    _say(f"int8 gives the label of full precision to {same:.1%}")
+        say(f"{each.head:16}{each.measure:14}{each.figure:.3f}  on {each.n}")
+    say(f"int8 gives the label of full precision to {same:.1%}")
 
 
 def network_library() -> ModuleType:
@@ -214,28 +214,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--encoder", type=Path, required=True, help="folder with config.json, tokenizer.json and one *.safetensors (BERT)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the ONNX file, tokenizer.json, heads.json and the card")
-    parser.add_argument("--epochs", type=_positive, default=usual.epochs)
-    parser.add_argument("--threads", type=_positive, default=usual.threads)
+    parser.add_argument("--epochs", type=positive, default=usual.epochs)
+    parser.add_argument("--threads", type=positive, default=usual.threads)
     parser.add_argument("--languages", nargs="+", default=["en"], help="languages of the posts that teach; the encoder must know them")
     given = parser.parse_args(arguments)
     recipe = Recipe(epochs=given.epochs, threads=given.threads)
     try:
         finetune(Shelf(given.data_dir), given.encoder, given.out, recipe=recipe, languages=given.languages)
     except EarshotError as err:
-        _say(str(err))
+        say(str(err))
         return 1
-    _say(f"written to {given.out}")
+    say(f"written to {given.out}")
     return 0
-
-
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return int(text)
-
-
-def _say(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import shutil
-import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from msgspec import DecodeError, Struct, json
 from numpy.typing import NDArray
 
 from classifiers.accurate import CARD, Columns, Encoder, load
+from classifiers.commands import positive, say
 from classifiers.encoder_data import READINGS, Pool, hash_of, licences, to_read
 from classifiers.training_data import Shelf
 from earshot.errors import BadInput, EarshotError
@@ -69,7 +69,7 @@ def teach(shelf: Shelf, folder: Path, out: Path, *, most: int | None = None, at_
     pool = to_read(shelf, languages=encoder.card.languages, most=most)
     if not pool.texts:
         raise BadInput(f"data directory {shelf.folder}: no text in {', '.join(encoder.card.languages)} may be read; give another encoder")
-    _say(f"{len(pool.texts)} texts to read")
+    say(f"{len(pool.texts)} texts to read")
     about = _about(encoder, pool, shelf)
     logits = np.concatenate(_parts(encoder, about, _pieces(pool.texts, at_once), _parts_folder(out)))
     _write(out, logits=logits, about=np.frombuffer(json.encode(about), np.uint8))
@@ -167,28 +167,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--encoder", type=Path, required=True, help="folder with the ONNX file, tokenizer.json and heads.json")
     parser.add_argument("--out", type=Path, required=True, help="file for the logits, *.npz; it holds no text")
-    parser.add_argument("--texts", type=_positive, help="read so many texts at most (default: all)")
+    parser.add_argument("--texts", type=positive, help="read so many texts at most (default: all)")
     given = parser.parse_args(arguments)
     try:
         about = teach(Shelf(given.data_dir), given.encoder, given.out, most=given.texts)
     except EarshotError as err:
-        _say(str(err))
+        say(str(err))
         return 1
     except KeyboardInterrupt:
-        _say(f"stopped; the same command goes on from {_parts_folder(given.out)}")
+        say(f"stopped; the same command goes on from {_parts_folder(given.out)}")
         return 130
-    _say(f"{about.texts} texts read, written to {given.out}")
+    say(f"{about.texts} texts read, written to {given.out}")
     return 0
-
-
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return int(text)
-
-
-def _say(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from classifiers.card import card_text
+from classifiers.commands import say
 from classifiers.cues import cues
 from classifiers.cues import names as cue_names
 from classifiers.features import BUCKETS, fingerprint, hashed, tokenise
@@ -156,7 +156,7 @@ def fit_base(shelf: Shelf, *, judged: Sequence[Post]) -> Base:
             chosen = np.random.default_rng(0).choice(len(rows), _MOST_ROWS, replace=False)
             rows, truths = rows[chosen], truths[chosen]
         signals[signal] = fit_line(words[rows], truths)
-        _say(f"signal {signal}: {len(rows)} texts, {truths.mean():.0%} hold it")
+        say(f"signal {signal}: {len(rows)} texts, {truths.mean():.0%} hold it")
     return Base(rarity, signals, fit_language(shelf, rarity, dense=len(cue_names()) + len(signals)))
 
 
@@ -339,7 +339,7 @@ def train(shelf: Shelf) -> tuple[bytes, dict[str, Any]]:
         fits[question] = cross_fit(table, question, learnt=table.teaches)
         lines = fit_lines(table, question, table.teaches)
         heads[question] = calibrated(table, question, lines, fits[question].columns, table.teaches & table.is_real)
-        _say(f"head {question}: fitted")
+        say(f"head {question}: fitted")
     about = {
         "figures": summary(cross_scored(table, base, fits)),
         "manifest": dict(sorted(shelf.manifest.items())),
@@ -373,14 +373,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         install(given.out, *train(Shelf(given.data_dir)))
     except EarshotError as err:
-        _say(str(err))
+        say(str(err))
         return 1
-    _say(f"written to {given.out}")
+    say(f"written to {given.out}")
     return 0
-
-
-def _say(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
 
 
 if __name__ == "__main__":
