@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -66,7 +66,3 @@ def keep_authors(
 
 def author_key(mention: Mention) -> Key | None:
     return None if mention.author is None else (mention.author.network, mention.author.native_id)
-
-
-def author_ids(mentions: Sequence[Mention], ids: Mapping[Key, int]) -> list[int | None]:
-    return [None if key is None else ids[key] for key in map(author_key, mentions)]

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from earshot.errors import Conflict
 from earshot.mention import Mention, ScoredMention
-from earshot.storage.arrivals import Heard, Key, author_ids, author_key, keep_authors, unknown
+from earshot.storage.arrivals import Heard, Key, author_key, keep_authors, unknown
 from earshot.storage.bulk import insert_rows, next_ids, rows_among, update_rows
 from earshot.storage.columns import stored_json, stored_time
 from earshot.storage.database import Database
@@ -253,8 +253,8 @@ def _put_aside(connection: Connection, ids: Sequence[int]) -> None:
 def _placed(connection: Connection, mentions: Sequence[Mention], authors: Mapping[Key, int], now: datetime) -> list[Waiting]:
     ids = next_ids(connection, _MENTION, len(mentions))
     return [
-        Waiting(id=id_, mention=mention, author_id=author_id, seen_at=now, tries=0)
-        for id_, mention, author_id in zip(ids, mentions, author_ids(mentions, authors), strict=True)
+        Waiting(id=id_, mention=mention, author_id=None if key is None else authors[key], seen_at=now, tries=0)
+        for id_, mention, key in zip(ids, mentions, map(author_key, mentions), strict=True)
     ]
 
 
