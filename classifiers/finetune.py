@@ -11,6 +11,7 @@ import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -48,7 +49,7 @@ class Recipe:
     seed: int = 0
     length: int = 96  #: tokens of a text that are read
     batch: int = 16
-    tweets: float = 0.8  #: tweets of the public sets for each post, in every epoch anew
+    tweets: float = 3.0  #: tweets of the public sets for each post, in every epoch anew
     rate: float = 8e-5  #: highest learning rate of the encoder
     heads_rate: float = 1e-3  #: and of the heads, which begin at random
     smoothing: float = 0.05
@@ -82,7 +83,7 @@ def evened(numbers: Numbers) -> list[Floats]:
 
 
 def batches(examples: Sequence[Example], lengths: Sequence[int], recipe: Recipe) -> list[list[int]]:
-    """Rows of every step of all epochs: each post once an epoch, and a share of tweets, as many from each public set."""
+    """Rows of every step of all epochs: each post once an epoch, and tweets, the more the larger their set (by its root)."""
     order = random.Random(recipe.seed)
     return [batch for _ in range(recipe.epochs) for batch in _batched(_epoch(examples, recipe, order), lengths, recipe, order)]
 
@@ -92,9 +93,9 @@ def _epoch(examples: Sequence[Example], recipe: Recipe, order: random.Random) ->
     for row, example in enumerate(examples):
         by_set.setdefault("" if example.data_set in _POSTS else example.data_set, []).append(row)
     rows = list(by_set.pop("", []))
-    each = round(recipe.tweets * len(rows) / max(1, len(by_set)))
-    for of_set in by_set.values():
-        rows += order.sample(of_set, min(each, len(of_set)))
+    tweets, roots = recipe.tweets * len(rows), {name: sqrt(len(of_set)) for name, of_set in by_set.items()}
+    for name, of_set in by_set.items():
+        rows += order.sample(of_set, min(len(of_set), round(tweets * roots[name] / sum(roots.values()))))
     order.shuffle(rows)
     return rows
 
