@@ -70,8 +70,13 @@ class Move(StrEnum):
     FAIL = "fail"  #: the network refused the reply for good, or a person must look
     SOLVE = "solve"
     REOPEN = "reopen"
+    LABEL = "label"  #: a person said what a score should be; the state stays
+    UNLABEL = "unlabel"  #: and took it back
     UNDO = "undo"  #: takes the last person's move back; leads where that move came from, not by the table
 
+
+#: what happens beside the life of a case: the state stays, and there is nothing to go back to
+BESIDE = frozenset({Move.JOIN, Move.LABEL, Move.UNLABEL})
 
 _LIVE = (State.REVIEW, State.QUEUED, State.OFFERED, State.ASSIGNED, State.APPROVAL)
 _DONE = (State.ANSWERED, State.SOLVED, State.CLOSED)
@@ -112,7 +117,7 @@ def _table() -> Mapping[tuple[State, Move], State]:
         table[state, Move.RETIER] = State.QUEUED
     table[State.ANSWERED, Move.ESCALATE] = State.QUEUED
     for state in State:
-        table[state, Move.JOIN] = state
+        table |= {(state, move): state for move in BESIDE}
     return MappingProxyType(table)
 
 
@@ -129,7 +134,7 @@ def after(state: State, move: Move) -> State:
     try:
         return MOVES[state, move]
     except KeyError:
-        possible = ", ".join(sorted(m for s, m in MOVES if s is state and m is not Move.JOIN)) or "nothing"
+        possible = ", ".join(sorted(m for s, m in MOVES if s is state and m not in BESIDE)) or "nothing"
         raise IllegalMove(f"a case that is {state} cannot {move}; possible: {possible}") from None
 
 

@@ -8,6 +8,8 @@ drafts      what super-users wrote and somebody must approve
 outbox      replies on their way out, each at most once
 sources     leases, cursors, health
 accounts    sign-ins, roles, the roster
+labels      what people teach the models
+lessons     the posts of the day from which the models would learn most
 articles    knowledge
 policies    versions of the routing rules
 reports     numbers for pages and notebooks
@@ -24,6 +26,8 @@ from earshot.storage.claims import release_claims
 from earshot.storage.database import Database
 from earshot.storage.drafts import Drafts
 from earshot.storage.handover import Handover
+from earshot.storage.labels import Labels
+from earshot.storage.lessons import Lessons
 from earshot.storage.mentions import Mentions
 from earshot.storage.moves import Moves
 from earshot.storage.outbox import Outbox
@@ -45,6 +49,8 @@ class Store:
         self.outbox = Outbox(self.database)
         self.sources = Sources(self.database)
         self.accounts = Accounts(self.database)
+        self.labels = Labels(self.database)
+        self.lessons = Lessons(self.database)
         self.articles = Articles(self.database)
         self.policies = Policies(self.database)
         self.reports = Reports(self.database)

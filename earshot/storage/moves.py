@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select, update
 
-from earshot.case import AnswerState, Case, Move, Outcome, ReplyState, Sending, State, Tier
+from earshot.case import BESIDE, AnswerState, Case, Move, Outcome, ReplyState, Sending, State, Tier
 from earshot.errors import BadInput, Conflict, NotAllowed
 from earshot.storage.credit import credit_answer
 from earshot.storage.database import Database
@@ -110,17 +110,6 @@ class Moves:
         with self._db.writing() as connection:
             return case_of(step(connection, lock_case(connection, case_id), move, actor=_account(by), at=now, reason=reason))
 
-    def label(self, case_id: int, mention_id: int, *, question: str, now_is: str, by: int, now: datetime, note: str = "") -> None:
-        """Keep a person's correction of one score; the next model learns from it."""
-        with self._db.writing() as connection:
-            row = connection.execute(select(_MENTION.c.scores).where(_MENTION.c.id == mention_id, _MENTION.c.case_id == case_id)).first()
-            if row is None:
-                raise BadInput(f"case {case_id} has no mention {mention_id}")
-            was = next((label for name, label, *_ in row.scores or () if name == question), None)
-            if was is None:
-                raise BadInput(f"nobody asked {question!r} of that mention")
-            _label(connection, mention_id, question, was=was, now_is=now_is, by=by, at=now, note=note)
-
     # ---- answers
 
     def answer(
@@ -202,7 +191,7 @@ class Moves:
             case = lock_case(connection, case_id)
             last = (
                 connection.execute(
-                    select(_EVENT).where(_EVENT.c.case_id == case_id, _EVENT.c.move != Move.JOIN).order_by(_EVENT.c.id.desc()).limit(1)
+                    select(_EVENT).where(_EVENT.c.case_id == case_id, _EVENT.c.move.not_in(BESIDE)).order_by(_EVENT.c.id.desc()).limit(1)
                 )
                 .mappings()
                 .one()

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
 
-from earshot.case import OWNED, AnswerState, IllegalMove, Move, OfferState, State, after
+from earshot.case import BESIDE, OWNED, AnswerState, IllegalMove, Move, OfferState, State, after
 from earshot.errors import BadInput, Conflict
 from earshot.storage.tables import AnswerRow, CaseRow, EventRow, OfferRow, table
 
@@ -73,10 +73,10 @@ def step(
 
 def leave(connection: Connection, case_id: int, was: State, move: Move, *, at: datetime) -> None:
     """Withdraw what hangs on the state that a case leaves: its open offer, or its waiting draft."""
-    if was is State.OFFERED and move not in (Move.ACCEPT, Move.PASS, Move.EXPIRE, Move.JOIN):
+    if was is State.OFFERED and move not in (Move.ACCEPT, Move.PASS, Move.EXPIRE, *BESIDE):
         open_offers = update(_OFFER).where(_OFFER.c.case_id == case_id, _OFFER.c.state == OfferState.OPEN.value)
         connection.execute(open_offers.values(state=OfferState.WITHDRAWN.value, closed_at=at))
-    if was is State.APPROVAL and move not in (Move.APPROVE, Move.REJECT, Move.JOIN):
+    if was is State.APPROVAL and move not in (Move.APPROVE, Move.REJECT, *BESIDE):
         withdraw_draft(connection, case_id)
 
 

@@ -221,7 +221,7 @@ class LabelRow(SQLModel, table=True):
     """A person's correction of a score or a route; it trains the next model."""
 
     __tablename__ = "label"
-    __table_args__ = (Index("label_mention", "mention_id"),)
+    __table_args__ = (Index("label_mention", "mention_id"), Index("label_at", "at"))
     id: int | None = _id()
     mention_id: int = _link("mention.id")
     question: str
@@ -230,6 +230,31 @@ class LabelRow(SQLModel, table=True):
     by: int = _link("account.id")
     at: datetime = _time()
     note: str = _text()
+
+
+class LessonRow(SQLModel, table=True):
+    """A post that people are asked about, because the models would learn most from it."""
+
+    __tablename__ = "lesson"
+    __table_args__ = (UniqueConstraint("mention_id"), UniqueConstraint("day", "place"))
+    id: int | None = _id()
+    mention_id: int = _link("mention.id")
+    day: str  #: the day it is asked on, as "2026-03-02"
+    place: int  #: among those of the day, from 0; the constraint bounds how many there are
+    state: str = "open"  #: open, taught, skipped
+    by: int | None = _link("account.id", nullable=True)
+    at: datetime | None = _time(nullable=True)
+
+
+class TallyRow(SQLModel, table=True):
+    """How the scores of a week spread, per question. It is kept: the mentions may be gone one day, or understood anew."""
+
+    __tablename__ = "tally"
+    week: datetime = Field(sa_column=Column(UtcTime, primary_key=True))
+    question: str = Field(primary_key=True)
+    mentions: int  #: looked at
+    unsure: int
+    labels: Any = _json()  #: label -> mentions
 
 
 class AccountRow(SQLModel, table=True):

@@ -95,6 +95,8 @@ _STEPS = {
     Move.FAIL: "could not post the reply",
     Move.SOLVE: "called it solved",
     Move.REOPEN: "opened it again",
+    Move.LABEL: "corrected a score",
+    Move.UNLABEL: "took back a label",
     Move.UNDO: "took back a step",
 }
 #: moves whose reason only says them again

@@ -244,18 +244,6 @@ def test_at_most_three_replies_of_ours_stand_without_a_word_of_the_author(store:
     store.moves.answer(case_id, by=sam.id, text="hello again", now=NOW, needs_approval=False, sending=SENDING)
 
 
-def test_labels_need_a_question_that_was_asked(store: Store) -> None:
-    sam = staff(store)
-    case_id = open_case(store, post("1"))
-    [mention] = page(store, case_id).posts
-    store.moves.label(case_id, mention.id, question="asks", now_is="no", by=sam.id, now=NOW)
-    assert page(store, case_id).labels == {(mention.id, "asks"): "no"}
-    with pytest.raises(BadInput):
-        store.moves.label(case_id, mention.id, question="mood", now_is="x", by=sam.id, now=NOW)
-    with pytest.raises(BadInput):
-        store.moves.label(case_id, mention.id + 99, question="asks", now_is="no", by=sam.id, now=NOW)
-
-
 def test_the_author_says_that_it_worked_and_the_answer_is_credited(store: Store) -> None:
     uma = super_user(store)
     case_id = open_case(store, post("1", thread="t"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import HTTPException, Path
 from fastapi.responses import PlainTextResponse, Response
 
-from earshot.case import MOVES, AnswerState, Move, State
+from earshot.case import BESIDE, MOVES, AnswerState, Move, State
 from earshot.storage.accounts import Role
 from earshot.storage.cases import CasePage, LoggedEvent, ThreadPost
 from earshot.web import drafts, words
@@ -112,6 +112,6 @@ def _factors(visit: Visit, page: CasePage) -> Sequence[Factor]:
 
 def _last_step_of(visit: Visit, events: Sequence[LoggedEvent]) -> LoggedEvent | None:
     """The last step where it was this person's own and can be tried to take back."""
-    last = next((e for e in reversed(events) if e.event.move is not Move.JOIN), None)
+    last = next((e for e in reversed(events) if e.event.move not in BESIDE), None)
     mine = last is not None and last.event.actor == f"account:{visit.me.id}" and last.event.move is not Move.UNDO
     return last if mine else None

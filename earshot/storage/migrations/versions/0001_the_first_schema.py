@@ -305,7 +305,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("label", schema=None) as batch_op:
+        batch_op.create_index("label_at", ["at"], unique=False)
         batch_op.create_index("label_mention", ["mention_id"], unique=False)
+
+    op.create_table(
+        "lesson",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("mention_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("day", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("state", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("at", earshot.storage.columns.UtcTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["by"],
+            ["account.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["mention_id"],
+            ["mention.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("day", "place"),
+        sa.UniqueConstraint("mention_id"),
+    )
+    op.create_table(
+        "tally",
+        sa.Column("week", earshot.storage.columns.UtcTime(), nullable=False),
+        sa.Column("question", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("mentions", sa.Integer(), nullable=False),
+        sa.Column("unsure", sa.Integer(), nullable=False),
+        sa.Column("labels", earshot.storage.columns.Json(), nullable=True),
+        sa.PrimaryKeyConstraint("week", "question"),
+    )
 
     op.create_table(
         "answer",
@@ -442,8 +474,11 @@ def downgrade() -> None:
         batch_op.drop_index("answer_by")
 
     op.drop_table("answer")
+    op.drop_table("tally")
+    op.drop_table("lesson")
     with op.batch_alter_table("label", schema=None) as batch_op:
         batch_op.drop_index("label_mention")
+        batch_op.drop_index("label_at")
 
     op.drop_table("label")
     op.drop_table("copy_key")
