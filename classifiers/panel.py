@@ -65,6 +65,15 @@ class Panel:
         batch = Batch(mentions, model=self.model, cascade=self.cascade, brand=self.brand)
         return zip(*[question(batch) for question in self.questions.values()], strict=True)
 
+    def informative(self, scored: Sequence[ScoredMention], *, questions: Sequence[str], most: int) -> list[int]:
+        """Places in `scored` of the mentions from whose labels the model would learn most, the best first."""
+        from classifiers.informative import margins, most_informative
+
+        if not scored:
+            return []
+        batch = Batch([one.mention for one in scored], model=self.model)
+        return most_informative(scored, margins(batch.fast, questions).tolist(), most=most)
+
     def explain(self, text: str, *, most: int = 6) -> dict[str, tuple[Weighed, ...]]:
         """For each question of the model the parts of `text` that weighed most, strongest first.
 

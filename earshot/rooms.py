@@ -128,6 +128,10 @@ class Rooms:
         """Per question the words that weighed, strongest first, with their sign and place."""
         return self._panel.explain(text)
 
+    def informative(self, scored: Sequence[ScoredMention], *, questions: Sequence[str], most: int) -> list[int]:
+        """Places of the mentions from whose labels the models would learn most."""
+        return self._panel.informative(scored, questions=questions, most=most)
+
     def mask(self, text: str) -> str:
         """The text with personal data replaced by what kind it was."""
         from classifiers.personal_data import mask
