@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import RowMapping, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from earshot.mention import ScoredMention
@@ -65,14 +65,15 @@ class Lessons:
             said.setdefault(mention_id, {})[question] = now_is
         return [_lesson(row, said.get(row["id"], {})) for row in rows]
 
-    def candidates(self, *, since: datetime, until: datetime, most: int = 3_000) -> list[tuple[int, ScoredMention]]:
-        """(id, mention) of the newest posts that nobody labelled and that were no lesson yet; near copies are left out."""
+    def candidates(self, *, day: date, since: datetime, until: datetime, most: int = 3_000) -> list[tuple[int, ScoredMention]]:
+        """(id, mention) of the newest posts that nobody labelled or skipped, and that are no lesson of `day`; near copies are left out."""
         known = select(_LABEL.c.mention_id).where(_LABEL.c.question.in_(LESSON_QUESTIONS))
+        settled = select(_LESSON.c.mention_id).where(or_(_LESSON.c.day == day.isoformat(), _LESSON.c.state != "open"))
         wanted = (
             select(_MENTION)
             .where(_MENTION.c.posted_at > since, _MENTION.c.posted_at <= until, _MENTION.c.stage == UNDERSTOOD)
             .where(_MENTION.c.copy_of.is_(None), _MENTION.c.repost_of.is_(None))
-            .where(_MENTION.c.id.not_in(known), _MENTION.c.id.not_in(select(_LESSON.c.mention_id)))
+            .where(_MENTION.c.id.not_in(known), _MENTION.c.id.not_in(settled))
             .order_by(_MENTION.c.posted_at.desc())
             .limit(most)
         )
@@ -80,9 +81,13 @@ class Lessons:
             return [(row["id"], scored_of(row, None)) for row in connection.execute(wanted).mappings()]
 
     def add(self, mention_ids: Sequence[int], *, day: date) -> None:
-        """Put mentions before people on that day, after those that are there; never more than `A_DAY` in all, and none twice."""
+        """Put mentions before people on that day, after those that are there; never more than `A_DAY` in all, and none twice.
+
+        What nobody got round to on earlier days makes room: it is a lesson again when it still teaches most.
+        """
         insert = (sqlite if self._db.is_sqlite else postgresql).insert(_LESSON).on_conflict_do_nothing()
         with self._db.writing() as connection:
+            connection.execute(_LESSON.delete().where(_LESSON.c.day < day.isoformat(), _LESSON.c.state == "open"))
             taken = connection.execute(select(func.count()).where(_LESSON.c.day == day.isoformat())).scalar_one()
             places = range(taken, A_DAY)
             rows = [

@@ -62,6 +62,11 @@ SITE: tuple[Address, ...] = (
     Address("POST", "/cases/{case_id}/reopen", "moves:reopen", WORKERS, "Puts a finished case back into its queue."),
     Address("POST", "/cases/{case_id}/undo", "moves:undo", WORKERS, "Takes back the last step."),
     Address("POST", "/cases/{case_id}/label", "moves:label", WORKERS, "Corrects a score."),
+    Address("POST", "/cases/{case_id}/label/{mention_id}/undo", "moves:unlabel", WORKERS, "Takes back one's correction of a score."),
+    Address("GET", "/teach", "teach:teach", WORKERS, "The posts of the day from which the models would learn most."),
+    Address("POST", "/teach/{mention_id}", "teach:label", WORKERS, "Says what the answer to one question is."),
+    Address("POST", "/teach/{mention_id}/skip", "teach:skip", WORKERS, "Leaves a post aside."),
+    Address("POST", "/teach/{mention_id}/undo", "teach:undo", WORKERS, "Takes back what one said of a post."),
     Address("GET", "/desk", "desk:desk", SUPER_USERS, "A super-user's offers, cases, drafts to look over, and recent answers."),
     Address("GET", "/desk/cases/{case_id}", "desk:show", SUPER_USERS, "A case that was offered to her or is hers, masked."),
     Address("POST", "/desk/offers/{offer_id}/accept", "desk:accept", SUPER_USERS, "Takes an offer."),
@@ -85,7 +90,7 @@ SITE: tuple[Address, ...] = (
 )  # fmt: skip
 
 #: what the bar at the top offers, to those who may enter
-NAVIGATION = (("/queue", "Queue"), ("/desk", "Desk"), ("/authors", "Authors"), ("/policy", "Policy"))
+NAVIGATION = (("/queue", "Queue"), ("/desk", "Desk"), ("/teach", "Teach"), ("/authors", "Authors"), ("/policy", "Policy"))
 
 
 def may_enter(role: Role, path: str) -> bool:

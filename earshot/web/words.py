@@ -73,6 +73,19 @@ QUESTIONS = {
     "products": "Products",
     "influence": "Influence",
 }
+#: the questions of a lesson as a person is asked, and answers that need more than their label
+ASKED = {
+    "intent": "What is it, mainly?",
+    "needs": "Who could help?",
+    "anger": "How does the author feel?",
+    "asks": "Does the author want an answer?",
+}
+ANSWERED = {
+    ("needs", "common"): "an experienced customer",
+    ("needs", "specialist"): "a specialist",
+    ("needs", "account"): "only we, in their account",
+    ("needs", "none"): "no help needed",
+}
 
 _STEPS = {
     Move.OPEN: "opened the case",

@@ -193,8 +193,6 @@ def test_a_day_has_ten_lessons_at_most_and_none_comes_twice(store: Store) -> Non
     lessons = store.lessons.of_day(TODAY)
     assert len(lessons) <= 10
     assert [lesson.mention_id for lesson in lessons][:8] == ids[:8]
-    store.lessons.add(ids[:8], day=TODAY + timedelta(days=1))
-    assert store.lessons.of_day(TODAY + timedelta(days=1)) == []
 
 
 def test_a_lesson_is_taught_when_all_its_questions_are_answered_and_open_again_when_one_is_taken_back(store: Store) -> None:
@@ -231,6 +229,17 @@ def test_what_was_labelled_or_offered_is_no_candidate_again(store: Store) -> Non
     labelled, lesson, fresh = (understood(store, str(i))[1] for i in range(3))
     store.labels.keep(labelled, {"anger": "calm"}, by=sam.id, now=NOW)
     store.lessons.add([lesson], day=TODAY)
-    found = store.lessons.candidates(since=NOW - timedelta(days=1), until=NOW)
+    found = store.lessons.candidates(day=TODAY, since=NOW - timedelta(days=1), until=NOW)
     assert [id_ for id_, _ in found] == [fresh]
-    assert store.lessons.candidates(since=NOW, until=NOW) == []
+    assert store.lessons.candidates(day=TODAY, since=NOW, until=NOW) == []
+
+
+def test_what_nobody_got_round_to_may_be_a_lesson_on_another_day_and_what_was_skipped_not(store: Store) -> None:
+    sam, tomorrow = staff(store), TODAY + timedelta(days=1)
+    left, skipped = (understood(store, str(i))[1] for i in range(2))
+    store.lessons.add([left, skipped], day=TODAY)
+    store.labels.skip(skipped, by=sam.id, now=NOW)
+    again = [id_ for id_, _ in store.lessons.candidates(day=tomorrow, since=NOW - timedelta(days=1), until=NOW)]
+    assert again == [left]
+    store.lessons.add(again, day=tomorrow)
+    assert [lesson.mention_id for lesson in store.lessons.of_day(tomorrow)] == [left]

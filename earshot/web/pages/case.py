@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from influence.weigh import Factor
 
 CaseId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+MentionId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 #: a long thread is not explained post by post: these many of the author's latest are
 EXPLAINED = 3

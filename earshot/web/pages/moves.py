@@ -13,7 +13,7 @@ from earshot.case import Case, State, Tier
 from earshot.errors import BadInput, Conflict, NotAllowed
 from earshot.web import words
 from earshot.web.drafts import check_draft
-from earshot.web.pages.case import CaseId, case_page
+from earshot.web.pages.case import CaseId, MentionId, case_page
 from earshot.web.visit import Notice, Visit, Visiting
 
 Words = Annotated[str, Form(max_length=20_000)]
@@ -129,9 +129,7 @@ def reopen(visit: Visiting, case_id: CaseId) -> Response:
 
 
 def undo(visit: Visiting, case_id: CaseId) -> Response:
-    return _moved(
-        visit, case_id, lambda: visit.store.moves.undo(case_id, by=visit.me.id, now=visit.now), lambda _: "Taken back.", can_undo=False
-    )
+    return _moved(visit, case_id, lambda: visit.store.moves.undo(case_id, by=visit.me.id, now=visit.now), lambda _: "Taken back.", undo="")
 
 
 def label(
@@ -144,17 +142,25 @@ def label(
     def move() -> Case:
         if now_is not in words.LABELS.get(question, ()):
             raise BadInput(f"{question[:40]!r} cannot be {now_is[:40]!r}")
-        visit.store.moves.label(case_id, mention, question=question, now_is=now_is, by=visit.me.id, now=visit.now)
+        visit.store.labels.keep(mention, {question: now_is}, by=visit.me.id, now=visit.now, case_id=case_id)
         return visit.store.cases.get(case_id)
 
     said = f"Noted: {words.QUESTIONS.get(question, question).lower()} is {now_is}. The next model learns from it."
-    return _moved(visit, case_id, move, lambda _: said, can_undo=False)
+    return _moved(visit, case_id, move, lambda _: said, undo=f"label/{mention}/undo")
+
+
+def unlabel(visit: Visiting, case_id: CaseId, mention_id: MentionId) -> Response:
+    def move() -> Case:
+        visit.store.labels.take_back(mention_id, by=visit.me.id, now=visit.now)
+        return visit.store.cases.get(case_id)
+
+    return _moved(visit, case_id, move, lambda _: "Taken back.", undo="")
 
 
 def _moved(
-    visit: Visit, case_id: int, move: Callable[[], Case], told: Callable[[Case], str], *, draft: str = "", can_undo: bool = True
+    visit: Visit, case_id: int, move: Callable[[], Case], told: Callable[[Case], str], *, draft: str = "", undo: str = "undo"
 ) -> Response:
-    """Make the move and say so; a refusal becomes a message on the page, with the draft still in its box."""
+    """Make the move and say so; a refusal becomes a message on the page, with the draft still in its box. `undo`: what takes it back."""
     try:
         case = move()
     except tuple(REFUSALS) as err:
@@ -162,7 +168,7 @@ def _moved(
             raise
         notice = Notice(words=sentence(err), kind="problem")
         return case_page(visit, case_id, status=REFUSALS[type(err)], notice=notice, draft=draft)
-    return visit.done(told(case), to=f"/cases/{case_id}", undo=f"/cases/{case_id}/undo" if can_undo else "")
+    return visit.done(told(case), to=f"/cases/{case_id}", undo=f"/cases/{case_id}/{undo}" if undo else "")
 
 
 def sentence(err: Exception) -> str:

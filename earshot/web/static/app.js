@@ -24,20 +24,30 @@ function tell({ words, kind = "done", undo = "" }) {
 function takeBack(button) {
   const address = button.dataset.undo || button.form?.getAttribute("action");
   button.closest(".notice").remove();
+  isAsked.clear();
   post(address);
 }
 
-// The body asks, not the form: the list may be fetched anew, form and all, before the answer comes.
-const post = (address) => window.htmx.ajax("POST", address, { swap: "none" });
+// The body asks, not the form: the list may be fetched anew, form and all, before the answer comes. One after the other, as htmx
+// would drop what comes while it asks.
+let line = Promise.resolve();
+const post = (address, values = {}) => {
+  const ask = () => window.htmx.ajax("POST", address, { swap: "none", values });
+  line = line.then(ask, ask);
+};
 
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("form[data-quick]")) return;
   event.preventDefault();
-  post(event.target.getAttribute("action"));
+  if (event.target.dataset.ask) isAsked.add(askOf(event.target));
+  else isAsked.clear();
+  post(event.target.getAttribute("action"), Object.fromEntries(new FormData(event.target, event.submitter)));
+  showAsked();
 });
 
 document.addEventListener("notice", (event) => tell(event.detail));
 document.addEventListener("htmx:responseError", (event) => {
+  isAsked.clear();
   tell({ words: event.detail.xhr.responseText.slice(0, 300) || "That did not work.", kind: "problem" });
   document.body.dispatchEvent(new Event("changed"));
 });
@@ -120,6 +130,28 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const stays = event.detail.serverResponse.includes(`data-case="${here}"`);
   if (!stays) here = next ? next.dataset.case : null;
 });
+
+// ---- lessons by keyboard: the answers may come quicker than the page
+
+const isAsked = new Set(); // answers on their way, as "mention question"
+const askOf = (form) => `${form.getAttribute("action")} ${form.dataset.ask}`;
+
+function showAsked() {
+  const asks = all("#teach .ask");
+  asks.filter((form) => isAsked.has(askOf(form))).forEach((form) => form.classList.add("answered"));
+  asks.forEach((form) => form.classList.remove("here"));
+  asks.find((form) => !form.classList.contains("answered"))?.classList.add("here");
+}
+
+document.addEventListener("keydown", (event) => {
+  if (!one("#teach") || event.ctrlKey || event.metaKey || event.altKey || one("dialog[open]")) return;
+  if (event.key === "?" || event.key === "u") KEYS[event.key]();
+  else if (event.key === "s") one('#teach [data-key="s"]')?.click();
+  else if (/^[1-9]$/.test(event.key)) all(".ask.here .choices button")[Number(event.key) - 1]?.click();
+  else return;
+  event.preventDefault();
+});
+document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target.id === "teach") showAsked(); });
 
 // ---- answers: the length as the network counts it, and texts to start from
 
