@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
     from pathlib import Path
 
     from classifiers.brand import Brand
+    from classifiers.drift import Trend
     from classifiers.panel import Panel, Weighed
     from community_routing.roster import SuperUser
     from earshot.knowledge.suggest import Suggestion
@@ -131,6 +132,23 @@ class Rooms:
     def informative(self, scored: Sequence[ScoredMention], *, questions: Sequence[str], most: int) -> list[int]:
         """Places of the mentions from whose labels the models would learn most."""
         return self._panel.informative(scored, questions=questions, most=most)
+
+    def drift(self, store: Store, *, questions: Sequence[str], now: datetime) -> list[Trend]:
+        """Week by week, for each question that was asked: how often we were unsure, the labels, and how often people agreed."""
+        from classifiers.drift import UNSURE_BELOW, Seen, trend
+
+        seen: dict[str, list[Seen]] = {}
+        for tally in store.drift.weeks(questions=questions, unsure_below=UNSURE_BELOW, now=now):
+            week = Seen(
+                week=tally.week,
+                mentions=tally.mentions,
+                unsure=tally.unsure,
+                labels=tally.labels,
+                judged=tally.judged,
+                agreed=tally.agreed,
+            )
+            seen.setdefault(tally.question, []).append(week)
+        return [trend(question, seen[question]) for question in questions if question in seen]
 
     def mask(self, text: str) -> str:
         """The text with personal data replaced by what kind it was."""

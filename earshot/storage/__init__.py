@@ -10,6 +10,7 @@ sources     leases, cursors, health
 accounts    sign-ins, roles, the roster
 labels      what people teach the models
 lessons     the posts of the day from which the models would learn most
+drift       what the models answered week by week, and how often people agreed
 articles    knowledge
 policies    versions of the routing rules
 reports     numbers for pages and notebooks
@@ -25,6 +26,7 @@ from earshot.storage.cases import Cases
 from earshot.storage.claims import release_claims
 from earshot.storage.database import Database
 from earshot.storage.drafts import Drafts
+from earshot.storage.drift import Drift
 from earshot.storage.handover import Handover
 from earshot.storage.labels import Labels
 from earshot.storage.lessons import Lessons
@@ -51,6 +53,7 @@ class Store:
         self.accounts = Accounts(self.database)
         self.labels = Labels(self.database)
         self.lessons = Lessons(self.database)
+        self.drift = Drift(self.database)
         self.articles = Articles(self.database)
         self.policies = Policies(self.database)
         self.reports = Reports(self.database)
