@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port that the web server listens on; 0 takes a free one")
     public_url: str = Field("", description="the address people type, when it differs from host and port (behind a proxy)")
     secret_key: SecretStr = Field(SecretStr(""), description="signs short-lived links; made anew at each start where it is empty")
+    metrics_token: SecretStr = Field(SecretStr(""), description="opens /metrics to a scraper that has no account; empty: to nobody")
     session_hours: float = Field(12.0, gt=0, description="hours after which a silent sign-in ends")
     sign_in_tries: int = Field(10, ge=1, description="wrong passwords per address and account in fifteen minutes before we answer 429")
     batch: int = Field(2_000, ge=1, le=10_000, description="mentions understood and written in one transaction")

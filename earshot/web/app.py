@@ -122,7 +122,7 @@ def status_of(err: Exception) -> int:
 def _problem(request: Request, status: int, words: str) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse({"detail": words}, status_code=status)
-    if request.headers.get("hx-request") == "true" or request.url.path == "/live":
+    if request.headers.get("hx-request") == "true" or request.url.path in ("/live", "/metrics"):
         return PlainTextResponse(words, status_code=status)
     house: House = request.app.state.house
     theme = request.cookies.get(THEME_COOKIE, "")

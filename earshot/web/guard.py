@@ -45,7 +45,7 @@ def gate(address: Address) -> Callable[[Request], None]:
     def enter(request: Request) -> None:
         house: House = request.app.state.house
         account = request.state.account = house.who(request)
-        if address.who is None:
+        if address.who is None or (address.is_for_scrapers and house.is_scraper(request)):
             return
         if account is None:
             if address.is_data or request.headers.get("hx-request") == "true":

@@ -12,6 +12,7 @@ from earshot.storage.accounts import Role
 ANYBODY: frozenset[Role] | None = None  #: no sign-in needed
 EVERYONE = frozenset(Role)
 WORKERS = frozenset({Role.ADMIN, Role.MANAGER, Role.STAFF})  #: who see whole cases
+MANAGERS = frozenset({Role.ADMIN, Role.MANAGER})
 READERS = WORKERS | {Role.MARKETER}
 SUPER_USERS = frozenset({Role.SUPER_USER})
 TRUSTED = True  #: super-users who may approve what others write
@@ -28,10 +29,12 @@ class Address:
     what: str
     is_for_trusted: bool = False  #: of super-users only those who may approve what others write; the others are refused (403)
 
+    is_for_scrapers: bool = False  #: also opened by the `metrics_token` of the settings, without an account
+
     @property
     def is_data(self) -> bool:
         """Read by programs: they get a status instead of the sign-in page."""
-        return self.path.startswith("/api/") or self.path == "/live"
+        return self.path.startswith("/api/") or self.path in ("/live", "/metrics")
 
 
 SITE: tuple[Address, ...] = (
@@ -81,6 +84,8 @@ SITE: tuple[Address, ...] = (
     Address("GET", "/authors", "authors:authors", READERS, "Who matters: the influence table."),
     Address("GET", "/authors.csv", "authors:export", READERS, "The influence table as CSV."),
     Address("GET", "/authors/{author_id}", "authors:author", READERS, "One author."),
+    Address("GET", "/models", "models:models", MANAGERS, "How sure the models are, and how often people agree, week by week."),
+    Address("GET", "/metrics", "models:metrics", MANAGERS, "The same for Prometheus.", is_for_scrapers=True),
     Address("GET", "/policy", "policy:policy", READERS, "The routing rules in words."),
     Address("GET", "/api/openapi.json", "api:openapi", WORKERS, "The description of the JSON addresses."),
     Address("GET", "/api/queue", "api:queue", WORKERS, "The queue as JSON."),
@@ -90,7 +95,14 @@ SITE: tuple[Address, ...] = (
 )  # fmt: skip
 
 #: what the bar at the top offers, to those who may enter
-NAVIGATION = (("/queue", "Queue"), ("/desk", "Desk"), ("/teach", "Teach"), ("/authors", "Authors"), ("/policy", "Policy"))
+NAVIGATION = (
+    ("/queue", "Queue"),
+    ("/desk", "Desk"),
+    ("/teach", "Teach"),
+    ("/authors", "Authors"),
+    ("/models", "Models"),
+    ("/policy", "Policy"),
+)
 
 
 def may_enter(role: Role, path: str) -> bool:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
@@ -46,6 +47,11 @@ class House:
         if not token or len(token) > 100:
             return None
         return self.store.accounts.session(token, now=self.clock(), lasts=timedelta(hours=self.settings.session_hours))
+
+    def is_scraper(self, request: Request) -> bool:
+        """Does the request carry the token for metrics? Nobody does where none is set."""
+        token = self.settings.metrics_token.get_secret_value()
+        return bool(token) and compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {token}".encode())
 
     def may_approve(self, account: Account) -> bool:
         """May this super-user approve what others write?"""

@@ -6,9 +6,13 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from earshot.case import AnswerState, Move, Outcome, ReplyState, State, Tier
 from earshot.storage.cases import LoggedEvent
+
+if TYPE_CHECKING:
+    from classifiers.drift import Share
 
 TIERS = {Tier.NONE: "nobody", Tier.COMMUNITY: "community", Tier.TIER_1: "tier 1", Tier.TIER_2: "tier 2"}
 STATES = {
@@ -212,6 +216,16 @@ def count(number: int | None) -> str:
         if number >= size:
             return f"{number / size:.1f}".removesuffix(".0") + letter
     return str(number)
+
+
+def percent(share: float) -> str:
+    """0.123 -> "12 %"; what is there is never "0 %"."""
+    return "under 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
+
+
+def between(share: Share) -> str:
+    """A share with its interval: "12 % (9 to 15)"."""
+    return f"{percent(share.value)} ({share.low * 100:.0f} to {share.high * 100:.0f})" if share.of else "–"
 
 
 def noun(number: int | None, one: str, more: str = "") -> str:
