@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from earshot.case import Case, Offer, PassReason, Route, Sending, Tier
 from earshot.errors import ConfigurationError
 from earshot.mention import Mention, ScoredMention
-from earshot.settings import Settings
+from earshot.settings import Settings, SourceSettings
 
 if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
     from pathlib import Path
@@ -31,9 +31,11 @@ if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
     from earshot.storage.articles import Article
     from earshot.storage.cases import CasePage, SolvedCase, WaitingCase
     from earshot.storage.handover import ToOffer
+    from earshot.storage.reports import HeardPost
     from escalation.policy import Policy
     from escalation.priority import Priority
     from influence.weigh import Factor
+    from listener.blind_spots import Proposals
 
 #: minutes that an answer takes, for the hours a super-user gives in a week
 MINUTES_PER_ANSWER = 10
@@ -149,6 +151,19 @@ class Rooms:
             )
             seen.setdefault(tally.question, []).append(week)
         return [trend(question, seen[question]) for question in questions if question in seen]
+
+    def blind_spots(self, heard: Sequence[HeardPost], sources: Sequence[SourceSettings], *, weeks: float) -> Proposals:
+        """The words that the searches of `sources` miss, by what came in during `weeks`."""
+        from listener.blind_spots import Post, propose
+
+        posts = [Post(id=h.id, text=h.text, source=h.source, author=h.author_id, names_topic=h.names_topic) for h in heard]
+        return propose(posts, sources, weeks=weeks)
+
+    def query_with(self, source: SourceSettings, term: str) -> str | None:
+        """The query of a source that searches, with one more term; None where a further source is needed, or it hears everything."""
+        from listener.blind_spots import search_terms, with_term
+
+        return with_term(source, term) if search_terms(source) else None
 
     def mask(self, text: str) -> str:
         """The text with personal data replaced by what kind it was."""

@@ -57,6 +57,18 @@ class Day:
     positive: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardPost:
+    """A post that came in, with the source that brought it."""
+
+    id: int
+    text: str
+    source: str
+    author_id: int | None
+    posted_at: datetime
+    names_topic: bool  #: a topic or product of the brand's catalogue
+
+
 SORTS = ("influence", "mentions", "followers", "sentiment", "last_posted_at")
 
 
@@ -159,9 +171,35 @@ class Reports:
             Day(day=start + timedelta(days=i), mentions=t[0], negative=t[1], neutral=t[2], positive=t[3]) for i, t in enumerate(tallies)
         ]
 
+    def heard(self, *, since: datetime, until: datetime, most: int = 10_000) -> list[HeardPost]:
+        """The newest posts of that time, without near copies. One statement."""
+        wanted = (
+            select(_MENTION.c.id, _MENTION.c.text, _MENTION.c.source, _MENTION.c.author_id, _MENTION.c.posted_at, _MENTION.c.scores)
+            .where(_MENTION.c.posted_at > since, _MENTION.c.posted_at <= until, _MENTION.c.stage == UNDERSTOOD)
+            .where(_MENTION.c.copy_of.is_(None), _MENTION.c.repost_of.is_(None))
+            .order_by(_MENTION.c.posted_at.desc())
+            .limit(most)
+        )
+        with self._db.reading() as connection:
+            return [
+                HeardPost(
+                    id=row.id,
+                    text=row.text,
+                    source=row.source,
+                    author_id=row.author_id,
+                    posted_at=row.posted_at,
+                    names_topic=_names_topic(row.scores),
+                )
+                for row in connection.execute(wanted)
+            ]
+
     def replies_sent(self) -> int:
         with self._db.reading() as connection:
             return connection.execute(select(func.count()).where(_REPLY.c.state == ReplyState.SENT.value)).scalar_one()
+
+
+def _names_topic(scores: Sequence[Sequence[object]] | None) -> bool:
+    return any(name in ("topics", "products") and label != "none" for name, label, *_ in scores or ())
 
 
 def _moods_and_topics(scores: Sequence[tuple[int, list[list[object]]]]) -> tuple[dict[int, float], dict[int, str]]:

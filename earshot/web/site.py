@@ -70,6 +70,7 @@ SITE: tuple[Address, ...] = (
     Address("POST", "/teach/{mention_id}", "teach:label", WORKERS, "Says what the answer to one question is."),
     Address("POST", "/teach/{mention_id}/skip", "teach:skip", WORKERS, "Leaves a post aside."),
     Address("POST", "/teach/{mention_id}/undo", "teach:undo", WORKERS, "Takes back what one said of a post."),
+    Address("GET", "/blind-spots", "blind_spots:blind_spots", MANAGERS, "Words that no source looks for, with what they would bring."),
     Address("GET", "/desk", "desk:desk", SUPER_USERS, "A super-user's offers, cases, drafts to look over, and recent answers."),
     Address("GET", "/desk/cases/{case_id}", "desk:show", SUPER_USERS, "A case that was offered to her or is hers, masked."),
     Address("POST", "/desk/offers/{offer_id}/accept", "desk:accept", SUPER_USERS, "Takes an offer."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -221,6 +222,19 @@ def count(number: int | None) -> str:
 def percent(share: float) -> str:
     """0.123 -> "12 %"; what is there is never "0 %"."""
     return "under 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
+
+
+def about(number: float) -> str:
+    """A number that is only an estimate, in two digits: 328.5 -> "330"."""
+    if number < 1:
+        return "0" if number < 0.05 else "under 1"
+    size = 10 ** max(0, len(str(round(number))) - 2)
+    return f"{round(number / size) * size:,}"
+
+
+def in_toml(text: str) -> str:
+    """A text as TOML writes it; what would end the line or the string is escaped."""
+    return json.dumps(plain(text), ensure_ascii=False)
 
 
 def between(share: Share) -> str:

@@ -14,6 +14,7 @@ from earshot.storage.labels import LESSON_QUESTIONS
 from earshot.storage.lessons import A_DAY, Lesson
 from earshot.web import words
 from earshot.web.pages.case import MentionId
+from earshot.web.site import may_enter
 from earshot.web.visit import Visit, Visiting
 
 #: a quiet day is filled from the days before
@@ -27,6 +28,7 @@ def teach(visit: Visiting) -> Response:
         lesson=next((lesson for lesson in lessons if lesson.is_open), None),
         done=[lesson for lesson in lessons if not lesson.is_open],
         total=len(lessons),
+        may_see_blind_spots=may_enter(visit.me.role, "/blind-spots"),
         questions={question: words.LABELS[question] for question in LESSON_QUESTIONS},
     )
 
