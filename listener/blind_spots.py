@@ -40,6 +40,7 @@ not now of off on one only or other our out over please said same say see she sh
 than that that's the their them then there these they thing things think this those to too try up use used using very want was way
 we well were what what's when where which while who why will with without won't work working works would yes yet you you're your
 我的 你们 他们 我们 这个 那个 一个 怎么 什么 可以 没有 就是 还是 不是 为什 为什么 是不是
+two three four five six ten first second last next day days week weeks month months year years today time
 """
 
 _LINK = re.compile(r"https?://\S+|\S+@\S+\.\S+")

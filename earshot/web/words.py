@@ -284,6 +284,16 @@ def clip(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
+def excerpt(text: str, term: str, most: int = 160) -> Iterator[tuple[str, bool]]:
+    """What stands around `term` in a post, as `highlight` gives it; the beginning where the term is not found."""
+    line = " ".join(text[:LONGEST_POST].split())
+    at = max(0, line.casefold().find(term))
+    start = 0 if at < most // 2 else at - most // 3
+    shown = clip(line[start:], most)
+    pieces = highlight(shown, [(at - start, at - start + len(term))] if term in line.casefold() else [])
+    return ((f"…{piece}" if start and i == 0 else piece, is_term) for i, (piece, is_term) in enumerate(pieces))
+
+
 def outward(url: str) -> str:
     """`url` where it is a plain web address, "" otherwise: nothing else becomes a link."""
     return url if re.match(r"https?://[^\s/]", url, re.IGNORECASE) and len(url) <= 2_000 else ""

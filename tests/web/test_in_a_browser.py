@@ -71,6 +71,39 @@ def test_a_manager_works_the_queue_by_keyboard(browser: Browser, served: tuple[S
     assert page.faults == []  # type: ignore[attr-defined]
 
 
+def test_a_manager_teaches_by_keyboard_quicker_than_the_page(browser: Browser, served: tuple[Site, str]) -> None:
+    site, address = served
+    for text in ("How do I reset my lamp?", "My hub is dead since the update and I want it fixed"):
+        site.hear(text)
+    page = enter(browser, address, site.account(Role.MANAGER, "Mia", password=PASSWORD))
+    page.goto("/teach")
+    expect(page.locator(".ask.here")).to_contain_text("What is it, mainly?")
+    first = page.locator(".lesson").get_attribute("data-lesson")
+    page.keyboard.type("1112")
+    expect(page.locator(".progress")).to_contain_text("1 of 2 today")
+    expect(page.locator(".lesson")).not_to_have_attribute("data-lesson", first or "")
+    taught = {(t.question, t.label) for t in site.store.labels.taught()}
+    assert taught == {("intent", "question"), ("needs", "common"), ("anger", "calm"), ("asks", "no")}
+    page.keyboard.press("u")
+    expect(page.locator(".progress")).to_contain_text("0 of 2 today")
+    page.keyboard.press("s")
+    expect(page.locator(".taught")).to_contain_text("Skipped by Mia")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.faults == []  # type: ignore[attr-defined]
+
+
+def test_teaching_works_with_a_thumb(browser: Browser, served: tuple[Site, str]) -> None:
+    site, address = served
+    site.hear("How do I reset my lamp?")
+    page = enter(browser, address, site.account(Role.MANAGER, "Mia", password=PASSWORD), size=PHONE)
+    page.goto("/teach")
+    for answer in ("question", "an experienced customer", "calm", "yes"):
+        page.get_by_role("button", name=answer, exact=True).click()
+    expect(page.get_by_text("That is all for today.")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
 def test_the_queue_is_live(browser: Browser, served: tuple[Site, str]) -> None:
     site, address = served
     page = enter(browser, address, site.account(Role.STAFF, "Sam", password=PASSWORD))
@@ -217,7 +250,8 @@ def test_axe_finds_no_serious_fault(browser: Browser, served: tuple[Site, str], 
     marketer = enter(browser, address, site.account(Role.MARKETER, "Max", password=PASSWORD), size=size, scheme=scheme)
     admin = enter(browser, address, site.account(Role.ADMIN, "Ada", password=PASSWORD), size=size, scheme=scheme)
     nobody = browser.new_context(base_url=address, viewport=size, color_scheme=scheme).new_page()  # type: ignore[arg-type]
-    walk = [(manager, path) for path in ("/", "/queue", f"/cases/{furious}", "/authors", "/authors/1", "/policy", "/nothing")]
+    walk = [(manager, path) for path in ("/", "/queue", f"/cases/{furious}", "/teach", "/blind-spots", "/models", "/authors", "/authors/1")]
+    walk += [(manager, path) for path in ("/policy", "/nothing")]
     walk += [(mentor, "/desk"), (mentor, f"/desk/drafts/{draft}")]
     walk += [(her, "/desk"), (her, f"/desk/cases/{mine}"), (marketer, "/"), (admin, "/"), (nobody, "/sign-in")]
     faults = {}
