@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import pi, sqrt
+from typing import Literal
 
 from classifiers.figures import wilson
 
@@ -51,6 +52,16 @@ class Week:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Strayed:
+    """What is not as in the first weeks: two shares, 0..1."""
+
+    what: Literal["unsure", "agreement", "label"]
+    now: float
+    before: float
+    label: str = ""  #: the one that grew most, where the labels moved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
     """One question over the weeks, oldest first, the running week last."""
 
@@ -58,7 +69,7 @@ class Trend:
     weeks: tuple[Week, ...]
     first: Week | None  #: the first weeks together; None while there is nothing to compare with
     shift: float  #: 0..1: of how many posts the label changed since, as the mix tells
-    told: tuple[str, ...]  #: what strayed beyond chance, in words
+    strayed: tuple[Strayed, ...]  #: beyond chance
 
     @property
     def now(self) -> Week:
@@ -77,7 +88,7 @@ def trend(question: str, seen: Sequence[Seen]) -> Trend:
         weeks=tuple(_week(week) for week in seen),
         first=_week(before) if before else None,
         shift=shift,
-        told=tuple(_told(before, now, shift)) if before else (),
+        strayed=tuple(_strayed(before, now, shift)) if before else (),
     )
 
 
@@ -125,21 +136,17 @@ def _by_chance(before: Seen, now: Seen) -> float:
     return sum(sqrt(2 / pi * p * (1 - p) * spread) for p in _mix(_together([before, now])).values()) / 2
 
 
-def _told(before: Seen, now: Seen, shift: float) -> list[str]:
-    told = []
+def _strayed(before: Seen, now: Seen, shift: float) -> Iterator[Strayed]:
     was, is_now = _share(before.unsure, before.mentions), _share(now.unsure, now.mentions)
     if is_now.low > was.high and is_now.value - was.value >= _WORTH_TELLING:
-        told.append(f"unsure of {is_now.value:.0%} of the posts, {was.value:.0%} in the first weeks")
+        yield Strayed(what="unsure", now=is_now.value, before=was.value)
     was, is_now = _share(before.agreed, before.judged), _share(now.agreed, now.judged)
     if is_now.high < was.low and was.value - is_now.value >= _WORTH_TELLING:
-        told.append(f"people agree with {is_now.value:.0%} of the labels, {was.value:.0%} in the first weeks")
+        yield Strayed(what="agreement", now=is_now.value, before=was.value)
     if shift >= max(_MIX_WORTH_TELLING, _CHANCES * _by_chance(before, now)):
-        label, was_share, share = _grew_most(before, now)
-        told.append(f"{label}: {share:.0%} of the posts, {was_share:.0%} in the first weeks")
-    return told
+        yield _grew_most(_mix(before), _mix(now))
 
 
-def _grew_most(before: Seen, now: Seen) -> tuple[str, float, float]:
-    was, is_now = _mix(before), _mix(now)
-    label = max(was | is_now, key=lambda name: is_now.get(name, 0.0) - was.get(name, 0.0))
-    return label, was.get(label, 0.0), is_now.get(label, 0.0)
+def _grew_most(was: Mapping[str, float], is_now: Mapping[str, float]) -> Strayed:
+    label = max(sorted(is_now), key=lambda name: is_now[name] - was.get(name, 0.0))
+    return Strayed(what="label", label=label, now=is_now[label], before=was.get(label, 0.0))

@@ -13,7 +13,7 @@ from earshot.case import AnswerState, Move, Outcome, ReplyState, State, Tier
 from earshot.storage.cases import LoggedEvent
 
 if TYPE_CHECKING:
-    from classifiers.drift import Share
+    from classifiers.drift import Share, Strayed
 
 TIERS = {Tier.NONE: "nobody", Tier.COMMUNITY: "community", Tier.TIER_1: "tier 1", Tier.TIER_2: "tier 2"}
 STATES = {
@@ -235,6 +235,17 @@ def about(number: float) -> str:
 def in_toml(text: str) -> str:
     """A text as TOML writes it; what would end the line or the string is escaped."""
     return json.dumps(plain(text), ensure_ascii=False)
+
+
+def label(question: str, name: str) -> str:
+    """The label of a question as pages say it."""
+    return LANGUAGES.get(name, name) if question == "language" else ANSWERED.get((question, name), name)
+
+
+def strayed(question: str, found: Strayed) -> str:
+    shares = f"{percent(found.now)}, {percent(found.before)} in the first weeks"
+    said = {"unsure": "Unsure more often", "agreement": "People agree less often"}
+    return f"{said.get(found.what, 'More ' + repr(label(question, found.label)))}: {shares}."
 
 
 def between(share: Share) -> str:

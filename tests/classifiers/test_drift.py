@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from classifiers.drift import Seen, Trend, trend
+from classifiers.drift import Seen, Strayed, Trend, trend
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ def after(last: Seen, *, first: Seen | None = None) -> Trend:
 
 def test_weeks_that_are_like_the_first_ones_alarm_nobody() -> None:
     found = after(week(5, unsure=215, angry=110))
-    assert found.told == ()
+    assert found.strayed == ()
     assert found.first is not None
     assert found.first.unsure.value == 0.2
     assert found.first.unsure.low < 0.2 < found.first.unsure.high
@@ -30,28 +30,28 @@ def test_weeks_that_are_like_the_first_ones_alarm_nobody() -> None:
 
 
 def test_being_unsure_more_often_is_told() -> None:
-    assert after(week(5, unsure=310)).told == ("unsure of 31% of the posts, 20% in the first weeks",)
+    assert after(week(5, unsure=310)).strayed == (Strayed(what="unsure", now=0.31, before=0.2),)
 
 
 def test_another_mix_of_labels_is_told_by_the_label_that_grew_most() -> None:
     found = after(week(5, angry=300))
-    assert found.told == ("angry: 30% of the posts, 10% in the first weeks",)
+    assert found.strayed == (Strayed(what="label", label="angry", now=0.3, before=0.1),)
     assert found.shift == pytest.approx(0.2)
 
 
 def test_people_who_agree_less_are_told_of() -> None:
     found = after(week(5, judged=60, agreed=20), first=week(0, judged=60, agreed=48))
-    assert found.told == ("people agree with 33% of the labels, 80% in the first weeks",)
+    assert found.strayed == (Strayed(what="agreement", now=20 / 60, before=48 / 60),)
 
 
 def test_a_handful_of_posts_is_chance() -> None:
-    assert after(week(5, unsure=4, angry=3, mentions=10)).told == ()
-    assert after(week(5, judged=3, agreed=1), first=week(0, judged=60, agreed=48)).told == ()
+    assert after(week(5, unsure=4, angry=3, mentions=10)).strayed == ()
+    assert after(week(5, judged=3, agreed=1), first=week(0, judged=60, agreed=48)).strayed == ()
 
 
 def test_one_week_alone_has_nothing_to_be_compared_with() -> None:
     found = trend("anger", [week(0)])
-    assert (found.first, found.told, found.shift) == (None, (), 0.0)
+    assert (found.first, found.strayed, found.shift) == (None, (), 0.0)
     assert found.now.mix == {"calm": 0.9, "angry": 0.1}
 
 

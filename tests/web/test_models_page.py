@@ -68,7 +68,7 @@ def test_what_people_say_in_lessons_counts_as_agreement(site: Site) -> None:
     assert found["earshot_labels_given", "anger"] == 1
     assert found["earshot_agreement_ratio", "value anger"] == 0
     assert 0.7 < found["earshot_agreement_ratio", "high anger"] < 0.9
-    assert "with 1 label this week" in boss.get("/models").text
+    assert "of 1 label this week" in boss.get("/models").text
 
 
 def test_metrics_say_what_the_page_says(site: Site) -> None:

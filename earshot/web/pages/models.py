@@ -42,7 +42,7 @@ def metrics(visit: Visiting) -> PlainTextResponse:
         unsure.labels(name).set(now.unsure.value)
         judged.labels(name).set(now.agreement.of)
         shift.labels(name).set(trend.shift)
-        drift.labels(name).set(bool(trend.told))
+        drift.labels(name).set(bool(trend.strayed))
         for label, share in now.mix.items():
             labels.labels(name, label).set(share)
         if now.agreement.of:

@@ -39,7 +39,7 @@ def label(visit: Visiting, mention_id: MentionId, question: Annotated[str, Form(
     lesson = _lesson(visit, mention_id)
     visit.store.labels.keep(mention_id, {question: now_is}, by=visit.me.id, now=visit.now)
     is_last = not set(LESSON_QUESTIONS) - {*lesson.said, question}
-    said = "That post is taught." if is_last else f"{words.QUESTIONS[question]}: {words.ANSWERED.get((question, now_is), now_is)}."
+    said = "That post is taught." if is_last else f"{words.QUESTIONS[question]}: {words.label(question, now_is)}."
     return visit.done(said, to="/teach", undo=f"/teach/{mention_id}/undo")
 
 
