@@ -97,11 +97,11 @@ def _count(connection: Connection, week: datetime, questions: Collection[str], u
     first, last = connection.execute(select(func.min(_MENTION.c.id), func.max(_MENTION.c.id)).where(*within)).one()
     if first is None:
         return []
-    step = max(1, (last - first + 1) // LOOKED_AT)
+    step = -(-(last - first + 1) // LOOKED_AT)
     rows = rows_among(connection, _MENTION, ("posted_at", "scores"), "id", list(range(first, last + 1, step)), stage=UNDERSTOOD)
     begins, ends = stored_time(week) or 0, stored_time(week + WEEK) or 0
     mentions, unsure = Counter[str](), Counter[str]()
-    labels: dict[str, Counter[str]] = {}
+    labels: dict[str, Counter[str]] = {name: Counter() for name in questions}
     for posted_at, packed in rows:
         if not (begins <= posted_at < ends and packed):
             continue
@@ -109,7 +109,7 @@ def _count(connection: Connection, week: datetime, questions: Collection[str], u
             if name in questions:
                 mentions[name] += 1
                 unsure[name] += confidence < unsure_below
-                labels.setdefault(name, Counter())[label] += 1
+                labels[name][label] += 1
     return [
         Tally(week=week, question=name, mentions=n, unsure=unsure[name], labels=dict(labels[name])) for name, n in sorted(mentions.items())
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from msgspec import Struct
@@ -101,13 +102,14 @@ class Labels:
                 _reopen(connection, mention_id, _LESSON.c.state == "taught")
 
     def taught(self, *, since: datetime | None = None) -> list[Taught]:
-        """All that people taught (since then), oldest first, in three statements. Where several speak of one question, an explicit label
+        """All that people taught (since then), oldest first, in five statements. Where several speak of one question, an explicit label
         counts more than what a person's work implies, and the later more than the earlier. Deleted mentions teach nothing.
         """
         found: dict[tuple[int, str], Taught] = {}
         languages: dict[int, str] = {}
         with self._db.reading() as connection:
-            for lesson in (*_borne_out(connection), *_confirmed(connection), *_said(connection)):
+            connection = connection.execution_options(yield_per=2_000)  # scores are large: none is kept
+            for lesson in chain(_borne_out(connection), _confirmed(connection), _passed(connection), _said(connection)):
                 found[lesson.mention_id, lesson.question] = lesson
                 if lesson.question == "language":
                     languages[lesson.mention_id] = lesson.label
@@ -176,37 +178,42 @@ def _borne_out(connection: Connection) -> Iterator[Taught]:
 
 def _confirmed(connection: Connection) -> Iterator[Taught]:
     """Proposed tiers that a person kept and did not take back. Other tiers are labels."""
-    rows = connection.execute(_reviews().order_by(_EVENT.c.id)).all()
-    undone = {row.data.get("undoes") for row in rows if row.move == Move.UNDO}
-    for row in rows:
-        if row.move == Move.QUEUE and row.event_id not in undone and row.data["was"]["tier"] == row.data.get("tier"):
+    by_people = (_EVENT.c.actor.startswith("account:"), _EVENT.c.move == Move.UNDO)
+    undone = {data.get("undoes") for data in connection.execute(select(_EVENT.c.data).where(*by_people)).scalars()}
+    for row in connection.execute(_reviews().order_by(_EVENT.c.id)):
+        if row.event_id not in undone and row.data["was"]["tier"] == row.data.get("tier"):
             yield _taught(row, "tier", row.data["tier"], was=row.data["tier"], at=row.at)
 
 
 def _reviews() -> Select[Any]:
     return (
-        select(_MENTION.c.id, _MENTION.c.text, _MENTION.c.scores, _EVENT.c.id.label("event_id"), _EVENT.c.at, _EVENT.c.move, _EVENT.c.data)
+        select(_MENTION.c.id, _MENTION.c.text, _MENTION.c.scores, _EVENT.c.id.label("event_id"), _EVENT.c.at, _EVENT.c.data)
         .join(_CASE, _CASE.c.id == _EVENT.c.case_id)
         .join(_MENTION, _MENTION.c.id == _CASE.c.mention_id)
-        .where(_EVENT.c.move.in_([Move.QUEUE, Move.UNDO]), _EVENT.c.actor.startswith("account:"), _MENTION.c.stage == UNDERSTOOD)
+        .where(_EVENT.c.move == Move.QUEUE, _EVENT.c.actor.startswith("account:"), _MENTION.c.stage == UNDERSTOOD)
     )
 
 
-def _said(connection: Connection) -> Iterator[Taught]:
-    """Labels, after the passes, which only imply one."""
-    rows = connection.execute(
-        select(_MENTION.c.id, _MENTION.c.text, _MENTION.c.scores, _LABEL.c.question, _LABEL.c.was, _LABEL.c.now_is, _LABEL.c.at)
-        .join(_MENTION, _MENTION.c.id == _LABEL.c.mention_id)
-        .where(_MENTION.c.stage == UNDERSTOOD)
-        .order_by(_LABEL.c.id)
-    ).all()
-    for row in rows:
-        if row.question == "pass" and row.now_is in _PASSED:
+def _passed(connection: Connection) -> Iterator[Taught]:
+    """Passes whose reason says something of the mention."""
+    for row in connection.execute(_labels(_LABEL.c.question == "pass")):
+        if row.now_is in _PASSED:
             question, label = _PASSED[row.now_is]
             yield _taught(row, question, label, was=_ours(row.scores).get(question, ""), at=row.at)
-    for row in rows:
-        if row.question != "pass":
-            yield _taught(row, row.question, row.now_is, was=row.was, at=row.at)
+
+
+def _said(connection: Connection) -> Iterator[Taught]:
+    for row in connection.execute(_labels(_LABEL.c.question != "pass")):
+        yield _taught(row, row.question, row.now_is, was=row.was, at=row.at)
+
+
+def _labels(wanted: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(_MENTION.c.id, _MENTION.c.text, _MENTION.c.scores, _LABEL.c.question, _LABEL.c.was, _LABEL.c.now_is, _LABEL.c.at)
+        .join(_MENTION, _MENTION.c.id == _LABEL.c.mention_id)
+        .where(_MENTION.c.stage == UNDERSTOOD, wanted)
+        .order_by(_LABEL.c.id)
+    )
 
 
 def _taught(row: Any, question: str, label: str, *, was: str, at: datetime) -> Taught:
