@@ -14,7 +14,7 @@ def test_what_was_heard_comes_newest_first_without_copies_and_says_whether_it_na
     keep(store, post("1", "the hub blinks", at=NOW - timedelta(hours=1)), source="x")
     keep(store, post("2", "my cactus", at=NOW), source="plants")
     keep(store, post("3", "the hub blinks", by="bob", at=NOW), post("4", "long ago", at=NOW - timedelta(days=30)), source="x")
-    first, second, copy, old = store.mentions.claim(10, worker="w", now=NOW, lease=LEASE)
+    first, second, old, copy = store.mentions.claim(10, worker="w", now=NOW, lease=LEASE)
     batch = [
         routed(first, None, score("topics", "hub")),
         routed(second, None, score("topics", "none"), score("products", "none")),
