@@ -9,6 +9,7 @@ outbox      replies on their way out, each at most once
 sources     leases, cursors, health
 accounts    sign-ins, roles, the roster
 labels      what people teach the models
+learnt      the changes that came of it, and which of them is in use
 lessons     the posts of the day from which the models would learn most
 drift       what the models answered week by week, and how often people agreed
 articles    knowledge
@@ -29,6 +30,7 @@ from earshot.storage.drafts import Drafts
 from earshot.storage.drift import Drift
 from earshot.storage.handover import Handover
 from earshot.storage.labels import Labels
+from earshot.storage.learnt import Learnt
 from earshot.storage.lessons import Lessons
 from earshot.storage.mentions import Mentions
 from earshot.storage.moves import Moves
@@ -52,6 +54,7 @@ class Store:
         self.sources = Sources(self.database)
         self.accounts = Accounts(self.database)
         self.labels = Labels(self.database)
+        self.learnt = Learnt(self.database)
         self.lessons = Lessons(self.database)
         self.drift = Drift(self.database)
         self.articles = Articles(self.database)

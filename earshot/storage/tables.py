@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from earshot.storage.columns import Json, UtcTime
@@ -255,6 +255,27 @@ class TallyRow(SQLModel, table=True):
     mentions: int  #: looked at
     unsure: int
     labels: Any = _json()  #: label -> mentions
+
+
+class LearntRow(SQLModel, table=True):
+    """A change that was learnt from people's labels; it lies over the weights whose hash is `base`."""
+
+    __tablename__ = "learnt"
+    id: int | None = _id()
+    at: datetime = _time()
+    base: str
+    state: str  #: current, kept, withdrawn
+    labels: int  #: that it was learnt from
+    judged: Any = _json()  #: what it did to each question
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class TurnRow(SQLModel, table=True):
+    """Work that one of many workers does once a day: whoever writes the day first does it."""
+
+    __tablename__ = "turn"
+    work: str = Field(primary_key=True)
+    day: str  #: the last one it was taken on, as "2026-03-02"
 
 
 class AccountRow(SQLModel, table=True):

@@ -338,6 +338,23 @@ def upgrade() -> None:
         sa.Column("labels", earshot.storage.columns.Json(), nullable=True),
         sa.PrimaryKeyConstraint("week", "question"),
     )
+    op.create_table(
+        "learnt",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("at", earshot.storage.columns.UtcTime(), nullable=False),
+        sa.Column("base", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("state", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("labels", sa.Integer(), nullable=False),
+        sa.Column("judged", earshot.storage.columns.Json(), nullable=True),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "turn",
+        sa.Column("work", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("day", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.PrimaryKeyConstraint("work"),
+    )
 
     op.create_table(
         "answer",
@@ -474,6 +491,8 @@ def downgrade() -> None:
         batch_op.drop_index("answer_by")
 
     op.drop_table("answer")
+    op.drop_table("turn")
+    op.drop_table("learnt")
     op.drop_table("tally")
     op.drop_table("lesson")
     with op.batch_alter_table("label", schema=None) as batch_op:
