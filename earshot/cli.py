@@ -185,6 +185,30 @@ def _opened(file: Path | None):  # type: ignore[no-untyped-def]
         raise BadInput(f"{file} cannot be read: {err.strerror}") from err
 
 
+@app.command()
+def learn(
+    back: Annotated[bool, typer.Option("--back", help="Go back to the version before the one in use.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Print the versions that are kept.")] = False,
+) -> None:
+    """Learn from what people taught, and use what is better. Workers do it each night by themselves."""
+    from earshot.errors import BadInput
+    from earshot.learning import go_back, learn_now, versions
+    from earshot.reporting import learning_report, versions_report
+    from earshot.rooms import Rooms
+    from earshot.scheduler import utc_now
+
+    if back and listed:
+        raise BadInput("choose one of --back and --list")
+    settings, store = _open()
+    rooms, now = Rooms.open(store, settings, now=utc_now()), utc_now()
+    if back:
+        _say(f"version {go_back(store, rooms).name} is in use again: workers have it within a minute; to undo, run earshot learn")
+    elif listed:
+        sys.stdout.write(versions_report(versions(store)))
+    else:
+        sys.stdout.write(learning_report(learn_now(store, rooms, now=now)))
+
+
 @report_app.command("influence")
 def report_influence(
     output: Annotated[str, typer.Option("--format", help="text or csv")] = "text",

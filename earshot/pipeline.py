@@ -170,6 +170,7 @@ class Taken:
 def understand(store: Store, rooms: Rooms, *, worker: Worker, now: datetime) -> int:
     """Claim a batch of mentions and take them all the way to their cases; returns how many were written."""
     rooms.warm_up(now=now)  # first: loading takes seconds, and whoever is ended meanwhile should hold nothing
+    rooms.use_learnt(store, now=now)
     waiting = store.mentions.claim(worker.batch, worker=worker.name, now=now, lease=worker.lease)
     return understand_claimed(store, rooms, waiting, worker=worker, now=now)
 
@@ -224,6 +225,8 @@ def take_in(store: Store, rooms: Rooms, mentions: Sequence[Mention], *, source: 
 
     When something in the batch crashes a room it is kept to be understood later, where the poison is parted from the rest.
     """
+
+    rooms.use_learnt(store, now=now)
 
     def once() -> Taken:
         new = store.mentions.unknown(mentions)

@@ -14,15 +14,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from earshot.case import Case, Offer, PassReason, Route, Sending, Tier
-from earshot.errors import ConfigurationError
+from earshot.errors import ConfigurationError, ModelError
 from earshot.mention import Mention, ScoredMention
 from earshot.settings import Settings, SourceSettings
 
 if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
     from pathlib import Path
 
+    from classifiers.accurate import Encoder
     from classifiers.brand import Brand
     from classifiers.drift import Trend
+    from classifiers.model import Model
     from classifiers.panel import Panel, Weighed
     from community_routing.roster import SuperUser
     from earshot.knowledge.suggest import Suggestion
@@ -39,6 +41,8 @@ if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
 
 #: minutes that an answer takes, for the hours a super-user gives in a week
 MINUTES_PER_ANSWER = 10
+#: how often to look whether people's labels brought a change
+LOOK_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,8 @@ class Rooms:
         self.accurate_share = accurate_share
         self.sending = sending or Sending(sources=frozenset())
         self._is_warm = False
+        self._learnt: int | None = None  #: the change in use, or refused
+        self._looked_at: datetime | None = None
 
     @classmethod
     def open(cls, store: Store, settings: Settings, *, now: datetime) -> Rooms:
@@ -119,13 +125,40 @@ class Rooms:
             self.score([Mention(network="earshot", native_id="0", author=None, text="hello", url="", posted_at=now)])
             self._is_warm = True
 
+    def use_learnt(self, store: Store, *, now: datetime) -> None:
+        """Take up what was learnt from people since the last look, or the way back from it. Looks at most once a minute."""
+        if self._looked_at is None or not timedelta(0) <= now - self._looked_at < LOOK_EVERY:
+            self.take_up(store)
+            self._looked_at = now
+
+    def take_up(self, store: Store) -> None:
+        """The same at once, with one statement where nothing changed. A change that belongs to other weights or cannot be understood is
+        refused in the log, and the weights go on as they ship.
+        """
+        from classifiers.model import shipped
+
+        current = store.learnt.current()
+        wanted = current.get(shipped().sha256, max(current.values(), default=None))
+        if wanted != self._learnt:
+            self._panel = self._panel_over(_with_change(shipped(), store, wanted))
+            self._learnt = wanted
+
     @cached_property
     def _panel(self) -> Panel:
-        from classifiers.accurate import load
+        from classifiers.model import shipped
+
+        return self._panel_over(shipped())
+
+    def _panel_over(self, model: Model) -> Panel:
         from classifiers.panel import Panel
 
-        accurate = None if self.accurate_model is None else load(self.accurate_model)
-        return Panel(brand=self.brand, accurate=accurate, share=self.accurate_share)
+        return Panel(brand=self.brand, model=model, accurate=self._accurate, share=self.accurate_share)
+
+    @cached_property
+    def _accurate(self) -> Encoder | None:
+        from classifiers.accurate import load
+
+        return None if self.accurate_model is None else load(self.accurate_model)
 
     def explain(self, text: str) -> Mapping[str, Sequence[Weighed]]:
         """Per question the words that weighed, strongest first, with their sign and place."""
@@ -312,6 +345,22 @@ def read_policy(settings: Settings) -> Policy:
     from escalation.policy import default_policy, parse_policy
 
     return default_policy() if settings.policy is None else parse_policy(_text(settings, "policy"))
+
+
+def _with_change(model: Model, store: Store, change: int | None) -> Model:
+    """The model with a learnt change over it; as it is where there is none, or none that fits."""
+    import structlog
+
+    from classifiers.learn import changed
+
+    content = None if change is None else store.learnt.content(change)
+    if content is None:
+        return model
+    try:
+        return changed(model, content, version=f"{model.version}.{change}")
+    except ModelError as err:
+        structlog.get_logger().error("learnt_change_refused", change=change, weights=model.version, reason=str(err))
+        return model
 
 
 def _current_policy(store: Store, settings: Settings, now: datetime) -> Policy:

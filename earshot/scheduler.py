@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from earshot import outbox, pipeline
+from earshot import learning, outbox, pipeline
 from earshot.errors import ConfigurationError, StorageError
 from earshot.pipeline import Worker
 from earshot.registry import load
@@ -36,6 +36,8 @@ Clock = Callable[[], datetime]
 
 #: seconds between two looks for work of each step
 PACE = {"understand": 0.5, "hand_over": 2.0, "send": 1.0, "look_after": 10.0, "grade": 600.0}
+#: when one of the workers learns from what people taught: UTC, within ten minutes, so that not all ask at once
+NIGHT = {"hour": 3, "minute": 20, "jitter": 600}
 
 
 def utc_now() -> datetime:
@@ -106,7 +108,7 @@ class House:
         from apscheduler.executors.pool import ThreadPoolExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
 
-        executor = ThreadPoolExecutor(len(self.sources) + len(PACE))
+        executor = ThreadPoolExecutor(len(self.sources) + len(PACE) + 1)
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         scheduler = BackgroundScheduler(executors={"default": executor}, job_defaults=defaults, timezone=UTC)
         for name, (settings, _) in self.sources.items():
@@ -117,6 +119,8 @@ class House:
             )
         for name, seconds in PACE.items():
             scheduler.add_job(self._guarded, "interval", args=[getattr(self, name)], seconds=seconds, id=name, next_run_time=utc_now())
+        if self.settings.learn_nightly:
+            scheduler.add_job(self._guarded, "cron", args=[self.learn], id="learn", **NIGHT)
         return scheduler
 
     def _guarded(self, job: Callable[..., int], *args: str) -> None:
@@ -152,6 +156,9 @@ class House:
 
     def grade(self) -> int:
         return pipeline.grade(self.store, self.rooms, now=self.clock())
+
+    def learn(self) -> int:
+        return learning.learn_tonight(self.store, self.rooms, now=self.clock())
 
     def step(self) -> None:
         """One round of everything, in order: for `earshot listen --once` and for a story that is played."""

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
         None, description="folder with an encoder that reads again what the fast model is least certain of; needs the extra accurate"
     )
     accurate_share: float = Field(0.2, ge=0, le=1, description="share of each batch that the accurate model reads")
+    learn_nightly: bool = Field(True, description="learn each night, at about 03:20 UTC, from what people taught")
     host: str = Field("127.0.0.1", description="address that the web server listens on")
     port: int = Field(8000, ge=0, le=65535, description="port that the web server listens on; 0 takes a free one")
     public_url: str = Field("", description="the address people type, when it differs from host and port (behind a proxy)")
