@@ -86,6 +86,7 @@ SITE: tuple[Address, ...] = (
     Address("GET", "/authors.csv", "authors:export", READERS, "The influence table as CSV."),
     Address("GET", "/authors/{author_id}", "authors:author", READERS, "One author."),
     Address("GET", "/models", "models:models", MANAGERS, "How sure the models are, and how often people agree, week by week."),
+    Address("POST", "/models/learnt/{change_id}", "models:use", MANAGERS, "Puts a learnt version in use; 0 is the weights as they ship."),
     Address("GET", "/metrics", "models:metrics", MANAGERS, "The same for Prometheus.", is_for_scrapers=True),
     Address("GET", "/policy", "policy:policy", READERS, "The routing rules in words."),
     Address("GET", "/api/openapi.json", "api:openapi", WORKERS, "The description of the JSON addresses."),

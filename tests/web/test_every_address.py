@@ -52,7 +52,7 @@ def as_before(world: Site, people: dict[Role | None, TestClient]) -> Iterator[No
 
 def _path(address: Address) -> str:
     return address.path.format(
-        case_id=HERS if address.path.startswith("/desk") else 1, offer_id=1, author_id=1, mention_id=1, token="nothing"
+        case_id=HERS if address.path.startswith("/desk") else 1, offer_id=1, author_id=1, mention_id=1, change_id=0, token="nothing"
     )
 
 

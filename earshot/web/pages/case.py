@@ -97,6 +97,7 @@ def _known(visit: Visit, case_id: int) -> CasePage:
 
 
 def _understood(visit: Visit, page: CasePage) -> list[Understood]:
+    visit.rooms.use_learnt(visit.store, now=visit.now)
     latest = {post.id for post in [p for p in page.posts if p.in_case][-EXPLAINED:]}
     return [Understood(post=post, weighed=_explain(visit, post) if post.id in latest else {}) for post in page.posts]
 

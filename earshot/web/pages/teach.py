@@ -68,6 +68,7 @@ def _lessons(visit: Visit) -> Sequence[Lesson]:
     if len(lessons) >= A_DAY or any(lesson.is_open for lesson in lessons):
         return lessons
     candidates = visit.store.lessons.candidates(day=day, since=visit.now - LOOK_BACK, until=visit.now)
+    visit.rooms.use_learnt(visit.store, now=visit.now)
     scored = [mention for _, mention in candidates]
     chosen = visit.rooms.informative(scored, questions=LESSON_QUESTIONS, most=A_DAY - len(lessons))
     if not chosen:
