@@ -12,7 +12,9 @@ from functools import lru_cache
 
 Place = tuple[int, int]
 
-_TOKEN = re.compile(r"https?://\S{1,600}|[@#$€£¥+][^\s,]*|\d(?:[\w.,:/%-]*\w)?|[^\W\d_](?:[\w'’-]{0,30}\w)?|[\n\r>|][\s>|?*]*|[^\s\w]|_")
+_TOKEN = re.compile(
+    r"https?://\S{1,600}|[@#$€£¥+][^\s,\0]*|\d(?:[\w.,:/%-]*\w)?|[^\W\d_](?:[\w'’-]{0,30}\w)?|[\n\r>|][\s>|?*]*|\0+|[^\s\w]|_"
+)
 _HOUSE = re.compile(r"\d+[A-Za-z]?(?:[/-]\d{1,4}[A-Za-z]?)?")
 _ORDINAL = re.compile(r"\d{1,3}(?:st|nd|rd|th)", re.IGNORECASE)
 _YEAR = re.compile(r"(?:19|20)\d\d")
