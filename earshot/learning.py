@@ -58,7 +58,6 @@ def learn_now(store: Store, rooms: Rooms, *, now: datetime) -> Learning:
         change = store.learnt.install(learnt.change, base=model.sha256, labels=labels, judged=learnt.judged, now=now)
         version = f"{model.version}.{change}"
         rooms.take_up(store)
-    log.info("learnt", version=version, labels={judged.question: judged.labels for judged in learnt.judged})
     return Learning(judged=learnt.judged, version=version)
 
 
@@ -71,7 +70,9 @@ def learn_tonight(store: Store, rooms: Rooms, *, now: datetime) -> int:
     last = next((change.at for change in store.learnt.listed() if change.base == shipped().sha256), None)
     if not store.labels.taught(since=last):
         return 0
-    return int(learn_now(store, rooms, now=now).version is not None)
+    learning = learn_now(store, rooms, now=now)
+    log.info("learnt", version=learning.version, labels={judged.question: judged.labels for judged in learning.judged})
+    return int(learning.version is not None)
 
 
 def versions(store: Store) -> list[Version]:

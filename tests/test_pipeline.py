@@ -388,7 +388,7 @@ def test_a_model_that_was_tampered_with_puts_no_mention_aside(town: Town, tmp_pa
     weights = tmp_path / SHIPPED.name
     weights.write_bytes(SHIPPED.read_bytes() + b"more")
     weights.with_suffix(".json").write_bytes(SHIPPED.with_suffix(".json").read_bytes())
-    monkeypatch.setattr("classifiers.panel.shipped", lambda: load_model(weights))
+    monkeypatch.setattr("classifiers.model.shipped", lambda: load_model(weights))
     town.network.post(EASY)
     town.hear()
     for _ in range(POISON_TRIES + 2):
