@@ -61,7 +61,7 @@ def test_understanding_needs_no_training_library() -> None:
 
 def test_help_names_every_command() -> None:
     out = subprocess.run([sys.executable, "-m", "earshot", "--help"], check=True, capture_output=True, text=True).stdout
-    for command in ("demo", "serve", "work", "listen", "import", "score", "report", "account", "db", "settings"):
+    for command in ("demo", "serve", "work", "listen", "import", "score", "learn", "report", "account", "db", "settings"):
         assert f"  {command} " in out
 
 
