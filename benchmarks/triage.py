@@ -12,24 +12,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from classifiers.evaluate import Scored, cross_validated
 from classifiers.figures import figures, wilson
-from classifiers.train import fit_base, tabulate
-from classifiers.training_data import Post, Shelf, posts
+from classifiers.train import cross_scored, everything, fit, fit_base, tabulate
+from classifiers.training_data import Post, Shelf
 from earshot.case import Outcome, Route, Tier
 from escalation.policy import default_policy, parse_policy
 from escalation.triage import triage
-
-
-def true_tier(post: Post) -> str:
-    """As the guide of the labelled posts derives it."""
-    labels = post.labels
-    if labels["asks"] == "no":
-        return "none" if labels["risk"] in ("none", "privacy") else "tier_1"
-    if labels["needs"] == "specialist":
-        return "tier_2"
-    to_staff = labels["anger"] == "angry" or labels["risk"] != "none" or labels["needs"] == "account" or labels["intent"] == "cancel"
-    return "tier_1" if to_staff else "community"
 
 
 def report(title: str, routed: Sequence[tuple[Post, Route]]) -> None:
@@ -42,7 +30,7 @@ def report(title: str, routed: Sequence[tuple[Post, Route]]) -> None:
     review = sum(route.outcome is Outcome.REVIEW for _, route in routed)
     print(f"  to a person for review: {review / max(1, len(routed)):.1%}")
     for name, chosen in (("all", routed), ("automatic", [pair for pair in routed if pair[1].outcome is Outcome.AUTOMATIC])):
-        found = figures([true_tier(post) for post, _ in chosen], [str(route.tier) for _, route in chosen], [1.0] * len(chosen))
+        found = figures([post.labels["tier"] for post, _ in chosen], [str(route.tier) for _, route in chosen], [1.0] * len(chosen))
         each = ", ".join(f"{of.label} {of.f1:.2f} ({of.n})" for of in found.classes)
         print(f"  tier macro-F1, {name}: {found.macro_f1:.3f}   {each}")
     print("  rules: " + ", ".join(f"{rule} {n}" for rule, n in Counter(route.rule for _, route in routed).most_common(12)))
@@ -51,13 +39,15 @@ def report(title: str, routed: Sequence[tuple[Post, Route]]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data_dir", type=Path)
+    parser.add_argument("--taught", type=Path, help="what an encoder thinks of the texts, as the weights that ship had it")
     parser.add_argument("--policy", type=Path, help="a policy of your own (default: the one that ships)")
     given = parser.parse_args(arguments)
     policy = parse_policy(given.policy.read_text(encoding="utf-8")) if given.policy else default_policy()
     shelf = Shelf(given.data_dir)
-    listed = posts(shelf)
-    base = fit_base(shelf, judged=listed)
-    scored: Scored = cross_validated(tabulate(listed, base), base)
+    listed = everything(shelf)
+    base = fit_base(shelf, without=listed, taught=given.taught)
+    table = tabulate(listed, base)
+    scored = cross_scored(fit(table, base, learnt=table.teaches))
     routes = triage([each for _, each in scored], policy, now=datetime(2026, 1, 1, tzinfo=UTC))
     routed = [(post, route) for (post, _), route in zip(scored, routes, strict=True)]
     report("all", routed)

@@ -23,13 +23,16 @@ and one line in `CLASSIFIERS` below. The shared tests in `tests/classifiers` run
 | needs | common, specialist, account, none | 0..1 P(common) |
 | urgent | yes, no | 0..1 P(yes) |
 | risk | none, safety, legal, press, privacy | 0..1 probability of any risk |
+| toxicity | yes, no | 0..1 P(yes) |
+| spam | yes, no | 0..1 P(yes) |
+| tier | none, community, tier_1, tier_2 | 0..1 P(community): who answered posts like this |
 | personal_data | none, or kinds parted by spaces | how many spans |
 | topics | none, or keys of the catalogue's topics parted by spaces | how many topics |
 | products | none, or keys of the catalogue's products parted by spaces | how many products |
 
-`confidence` is the calibrated probability of the label. Where there is nothing to read (no letters, only links, only emoji) the
-label is the harmless one, value and confidence are 0; in languages other than English and Chinese confidence is at most 0.3, in
-`unsure` at most 0.6.
+`confidence` is the calibrated probability of the label. Where there is too little to read (no letters, a single word, only links,
+only emoji), and in languages other than English and Chinese (sentiment knows more), the label is `unsure`, value and confidence are
+0; where the language is a close call confidence is at most 0.6.
 """
 
 from __future__ import annotations
@@ -52,6 +55,9 @@ CLASSIFIERS: Mapping[str, str] = {
     "needs": "classifiers.needs:needs",
     "urgent": "classifiers.urgent:urgent",
     "risk": "classifiers.risk:risk",
+    "toxicity": "classifiers.toxicity:toxicity",
+    "spam": "classifiers.spam:spam",
+    "tier": "classifiers.tier:tier",
     "personal_data": "classifiers.personal_data:personal_data",
     "topics": "classifiers.topics:topics",
     "products": "classifiers.topics:products",

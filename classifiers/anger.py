@@ -10,4 +10,4 @@ def anger(batch: Batch) -> list[Score]:
     """Labels: calm, annoyed, angry. Value: 0..1, calibrated probability of *angry*; one threshold on it bounds how many angry posts
     pass.
     """
-    return batch.answers("anger", batch.probability("anger", "angry"), blank="calm")
+    return batch.answers("anger", batch.probability("anger", "angry"))

@@ -8,4 +8,4 @@ from earshot.mention import Score
 
 def asks(batch: Batch) -> list[Score]:
     """Labels: yes, no. Value: 0..1, probability of *yes*."""
-    return batch.answers("asks", batch.probability("asks", "yes"), blank="no")
+    return batch.answers("asks", batch.probability("asks", "yes"))

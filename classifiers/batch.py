@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
@@ -19,8 +20,12 @@ from classifiers.personal_data import Span, all_spans
 from classifiers.text import normalise_all
 from earshot.mention import Mention, Score
 
-_KNOWN = ("en", "zh")
-_TRUST_UNSURE, _TRUST_FOREIGN = 0.6, 0.3
+if TYPE_CHECKING:
+    from classifiers.topics import Named
+
+KNOWN = frozenset({"en", "zh"})
+UNSURE = "unsure"  #: the label of every question that cannot be answered
+_TRUST_CLOSE_CALL = 0.6
 
 
 class Batch:
@@ -31,6 +36,8 @@ class Batch:
         self.model = model
         self.cascade = cascade
         self.brand = brand
+        self._places = np.arange(len(mentions))
+        self._is_read: dict[frozenset[str], NDArray[np.bool_]] = {}
 
     def __len__(self) -> int:
         return len(self.mentions)
@@ -76,15 +83,16 @@ class Batch:
     def languages(self) -> Languages:
         return tell(self.tokens, self.fast["language"], self.model.heads["language"].labels)
 
+    def is_read(self, languages: frozenset[str] = KNOWN) -> NDArray[np.bool_]:
+        """(mentions,) whether a mention says enough, in one of these languages, or in what may be one of them."""
+        if languages not in self._is_read:
+            self._is_read[languages] = ~self.languages.is_short & self.languages.among(languages | {UNSURE})
+        return self._is_read[languages]
+
     @cached_property
     def trust(self) -> NDArray[np.float64]:
-        """(mentions,) 0..1, how far an answer may be believed: 1 in a language we know, less in others, 0 where there is nothing to
-        read.
-        """
-        known = np.isin(self.languages.codes, _KNOWN)
-        unsure = self.languages.codes == "unsure"
-        trust = np.where(known, 1.0, np.where(unsure, _TRUST_UNSURE, _TRUST_FOREIGN))
-        return np.asarray(np.where(self.languages.is_blank, 0.0, trust))
+        """(mentions,) 0..1, how far an answer may be believed: less where the language is a close call."""
+        return np.where(self.languages.among(frozenset({UNSURE})), _TRUST_CLOSE_CALL, 1.0)
 
     @cached_property
     def shown(self) -> list[list[Span]]:
@@ -92,25 +100,35 @@ class Batch:
         return all_spans([mention.text for mention in self.mentions])
 
     @cached_property
-    def named(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-        """(topics, products) of the brand's catalogue that each mention names."""
-        if self.brand is None:
-            return [((), ())] * len(self)
-        from classifiers.topics import catalogue
+    def named(self) -> list[Named]:
+        """The topics and products of the brand's catalogue that each mention names."""
+        from classifiers.topics import NOTHING, catalogue
 
-        return catalogue(self.brand).find(self)
+        return [NOTHING] * len(self) if self.brand is None else catalogue(self.brand).find(self)
 
-    def answers(self, question: str, values: NDArray[np.floating], *, blank: str) -> list[Score]:
-        """The model's label for each mention with these values; `blank` is the label where there is nothing to read (value 0,
-        confidence 0).
+    def answers(self, question: str, values: NDArray[np.floating], *, languages: frozenset[str] = KNOWN) -> list[Score]:
+        """The model's label for each mention with these values, or `UNSURE` with value and confidence 0 for a mention that is too short,
+        or in a language that is none of `languages`.
         """
         head = self.model.heads[question]
         probability = self.probabilities[question]
-        chosen = np.argmax(np.log(np.maximum(probability, 1e-9)) + head.lean, axis=1)
-        confidence = np.take_along_axis(probability, chosen[:, None], axis=1)[:, 0] * self.trust
-        chosen = np.where(self.languages.is_blank, head.labels.index(blank), chosen)
-        values = np.where(self.languages.is_blank, 0.0, values)
-        return self.signed(question, map(head.labels.__getitem__, chosen.tolist()), values=values, confidence=confidence)
+        chosen = head.choose(probability)
+        confidence = probability[self._places, chosen] * self.trust
+        return self.sure_of(question, map(head.labels.__getitem__, chosen.tolist()), values, confidence, self.is_read(languages))
+
+    def sure_of(
+        self,
+        question: str,
+        labels: Iterable[str],
+        values: NDArray[np.floating],
+        confidence: NDArray[np.floating],
+        sure: NDArray[np.bool_],
+    ) -> list[Score]:
+        """One score for each mention; `UNSURE` where not `sure`."""
+        if not sure.all():
+            labels = [label if known else UNSURE for label, known in zip(labels, sure.tolist(), strict=True)]
+            values, confidence = np.where(sure, values, 0.0), np.where(sure, confidence, 0.0)
+        return self.signed(question, labels, values=values, confidence=confidence)
 
     def signed(
         self, question: str, labels: Iterable[str], *, values: NDArray[np.floating], confidence: NDArray[np.floating]

@@ -70,8 +70,7 @@ def _counted(own: _Listed, n: int, texts: NDArray[np.int64], found: NDArray[np.i
 
 
 def _form(tokens: Tokens) -> NDArray[np.float64]:
-    n, of = tokens.n, tokens.text_of
-    first = tokens.points[tokens.start] if len(of) else np.empty(0, np.uint32)
+    n, of, first = tokens.n, tokens.text_of, tokens.first
 
     def share(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         return np.minimum(np.bincount(of[chosen], minlength=n), _MOST) / _MOST

@@ -11,23 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from classifiers.train import QUESTIONS
-from classifiers.training_data import NOT_TO_LEARN_FROM, Row, Shelf, Truth, same_texts
-from earshot.case import Tier
+from classifiers.training_data import NOT_TO_LEARN_FROM, QUESTIONS, Row, Shelf, Truth, same_texts
 from earshot.errors import BadInput
 
 _YES_NO = ("no", "yes")
 #: Every head and its labels, in the order of the columns.
 HEADS: Mapping[str, tuple[str, ...]] = {
     **QUESTIONS,
-    "tier": tuple(tier.value for tier in Tier),
     "tweet_sentiment": ("negative", "neutral", "positive"),
-    "tweet_emotion": ("anger", "joy", "optimism", "sadness"),
-    "offensive": _YES_NO,
+    "emotion": ("anger", "joy", "optimism", "sadness"),
+    "toxicity": _YES_NO,
     "irony": _YES_NO,
 }
 MISSING = -1  #: the number of a label that is not there
-_POST_HEADS = (*QUESTIONS, "tier")
+_POST_HEADS = tuple(QUESTIONS)
 #: Where a file has numbers for labels: its cells, in the order of the labels.
 _CELLS: Mapping[str, tuple[str, ...]] = {
     "asks": ("0", "1"),
@@ -35,8 +32,8 @@ _CELLS: Mapping[str, tuple[str, ...]] = {
     "sentiment": ("-1", "0", "1"),
     "urgent": ("0", "1"),
     "tweet_sentiment": ("0", "1", "2"),
-    "tweet_emotion": ("0", "1", "2", "3"),
-    "offensive": ("0", "1"),
+    "emotion": ("0", "1", "2", "3"),
+    "toxicity": ("0", "1"),
     "irony": ("0", "1"),
 }
 _SHORTEST = 4  #: letters; less says nothing
@@ -68,8 +65,8 @@ TEACHERS: Sequence[Teacher] = (
     Teacher(data_set="triage_posts", licence="labels CC0; texts as their source"),
     Teacher(data_set="invented_posts", licence="CC0", parts=("train",)),
     Teacher(data_set="tweet_sentiment", licence="unclear", heads={"tweet_sentiment": "label"}),
-    Teacher(data_set="tweet_emotion", licence="unclear", heads={"tweet_emotion": "label"}),
-    Teacher(data_set="tweet_offensive", licence="unclear", heads={"offensive": "label"}),
+    Teacher(data_set="tweet_emotion", licence="unclear", heads={"emotion": "label"}),
+    Teacher(data_set="tweet_offensive", licence="unclear", heads={"toxicity": "label"}),
     Teacher(data_set="tweet_irony", licence="unclear", heads={"irony": "label"}),
 )
 

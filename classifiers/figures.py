@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
+import numpy as np
+from numpy.typing import NDArray
+
 _BINS = 10
 _NOISE = 0.02  #: a head's macro-F1 may move so far between trainings before we call it worse
 _Z = 1.96
+_DRAWS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,7 @@ class Figures:
     n: int
     macro_f1: float  #: mean over the labels that occur
     calibration_error: float  #: mean distance of confidence from accuracy, in ten bins
+    by_chance: float  #: what that distance would be if every confidence were true, from so few answers
     classes: tuple[Class, ...]
     confusion: Mapping[tuple[str, str], int]  #: (true, given) -> posts
 
@@ -45,7 +50,8 @@ def figures(true: Sequence[str], given: Sequence[str], confidence: Sequence[floa
     return Figures(
         n=len(true),
         macro_f1=_ratio(sum(found.f1 for found in classes), len(classes)),
-        calibration_error=_calibration_error([t == g for t, g in zip(true, given, strict=True)], confidence),
+        calibration_error=_calibration_error(np.array([t == g for t, g in zip(true, given, strict=True)]), np.array(confidence)),
+        by_chance=_by_chance(np.array(confidence)),
         classes=tuple(classes),
         confusion=dict(pairs),
     )
@@ -70,12 +76,27 @@ def worse(candidate: Mapping[str, float], installed: Mapping[str, float]) -> lis
     ]
 
 
-def _calibration_error(right: Sequence[bool], confidence: Sequence[float]) -> float:
-    bins: dict[int, list[tuple[bool, float]]] = {}
-    for is_right, sure in zip(right, confidence, strict=True):
-        bins.setdefault(min(int(sure * _BINS), _BINS - 1), []).append((is_right, sure))
-    gaps = [abs(sum(is_right - sure for is_right, sure in inside)) for inside in bins.values()]
-    return _ratio(sum(gaps), len(right))
+def excess(right: Sequence[bool], confidence: Sequence[float]) -> tuple[float, float, float]:
+    """Calibration error less what chance alone gives, and its 95 % interval over resampled answers."""
+    told, sure = np.array(right, bool), np.array(confidence, float)
+    chance, draws = _by_chance(sure), np.random.default_rng(0).integers(0, len(sure), (_DRAWS, len(sure)))
+    found = _calibration_error(told, sure) - chance
+    # A resample doubles the noise of the sample: what it adds on average is taken off again.
+    again = np.sort([_calibration_error(told[rows], sure[rows]) for rows in draws]) - chance
+    again -= again.mean() - found
+    return found, float(again[int(0.025 * _DRAWS)]), float(again[int(0.975 * _DRAWS)])
+
+
+def _by_chance(confidence: NDArray[np.float64]) -> float:
+    """The calibration error of answers that are right exactly as often as their confidence says, on average over draws."""
+    told = np.random.default_rng(0).random((_DRAWS, len(confidence))) < confidence
+    return float(np.mean([_calibration_error(each, confidence) for each in told]))
+
+
+def _calibration_error(right: NDArray[np.bool_], confidence: NDArray[np.float64]) -> float:
+    inside = np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)
+    gaps = np.bincount(inside, right - confidence, minlength=_BINS)
+    return float(_ratio(float(np.abs(gaps).sum()), len(right)))
 
 
 def _ratio(part: float, whole: float) -> float:

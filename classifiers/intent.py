@@ -10,4 +10,4 @@ def intent(batch: Batch) -> list[Score]:
     """Labels: question, problem, complaint, praise, suggestion, purchase, cancel, spam, other. Value: 0..1, probability of the
     likeliest label.
     """
-    return batch.answers("intent", batch.probabilities["intent"].max(axis=1, initial=0.0), blank="other")
+    return batch.answers("intent", batch.probabilities["intent"].max(axis=1, initial=0.0))

@@ -7,7 +7,6 @@ Too little to read, or too close a call, is `unsure`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -42,59 +41,79 @@ _SCRIPTS: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = (
     ("unsure", ((0x530, 0x58F), (0x980, 0xDFF), (0xE80, 0x10FF), (0x1200, 0x18AF))),
 )
 _SHARED_SCRIPTS = ("ru", "ar", "hi")  # several languages write so: named with less confidence
-_NAMES = np.array([name for name, _ in _SCRIPTS])
+_WIDER = np.array([0x80, 0x800, 0x10000])  #: from each of these on, a letter takes a byte more
+_SCRIPT_NAMES = [name for name, _ in _SCRIPTS]
+_LATIN, _HAN, _KANA = map(_SCRIPT_NAMES.index, ("latin", "zh", "ja"))
+_IS_SHARED = np.isin(_SCRIPT_NAMES, _SHARED_SCRIPTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Languages:
-    codes: NDArray[np.str_]  #: (mentions,)
+    known: tuple[str, ...]  #: every code that can be told, `unsure` among them
+    number: NDArray[np.int64]  #: (mentions,) which of `known`
     confidence: NDArray[np.float64]  #: (mentions,)
-    is_blank: NDArray[np.bool_]  #: (mentions,) nothing to read: no letters, but for links and handles
+    is_short: NDArray[np.bool_]  #: (mentions,) too little to read, links and handles aside
+
+    @property
+    def codes(self) -> list[str]:
+        """(mentions,) ISO 639-1, or `unsure`."""
+        return [self.known[number] for number in self.number.tolist()]
+
+    def among(self, codes: frozenset[str]) -> NDArray[np.bool_]:
+        """(mentions,) whether the language is one of `codes`."""
+        return _are(self.known, codes)[self.number]
 
 
 def language(batch: Batch) -> list[Score]:
     """Label: ISO 639-1 code or `unsure`. Value: 0..1, the same as the confidence; 0 for `unsure`."""
     told = batch.languages
-    sure = np.round(told.confidence, 4).tolist()
-    return Score.batch(name="language", labels=told.codes.tolist(), values=sure, confidences=sure, by=f"language-{batch.model.version}")
+    return batch.signed("language", told.codes, values=told.confidence, confidence=told.confidence)
 
 
-def tell(tokens: Tokens, probability: NDArray[np.float32], labels: Sequence[str]) -> Languages:
+def tell(tokens: Tokens, probability: NDArray[np.float32], labels: tuple[str, ...]) -> Languages:
     """Join scripts and the model's `probability` (texts, labels) for Latin text."""
+    known, of_script, of_label = _codes(labels)
+    unsure, english = known.index("unsure"), known.index("en")
     letters = _letters(tokens)
     words = np.bincount(tokens.text_of[~tokens.is_mark], minlength=tokens.n)
     total = letters.sum(axis=1)
+    latin, han, kana = letters[:, _LATIN], letters[:, _HAN], letters[:, _KANA]
     script = letters.argmax(axis=1)
-    japanese = letters[:, _column("ja")] > 0.1 * np.maximum(letters[:, _column("zh")], 1)
-    han = np.isin(_NAMES[script], ("zh", "ja"))
     # A Chinese character says as much as two or three Latin letters: a post with a product name in Latin stays Chinese.
-    mostly_han = letters[:, _column("zh")] + letters[:, _column("ja")] >= np.maximum(0.25 * letters[:, _column("latin")], 1)
-    script = np.where(mostly_han | han, np.where(japanese, _column("ja"), _column("zh")), script)
-    share = np.where(total > 0, np.take_along_axis(letters, script[:, None], axis=1)[:, 0] / np.maximum(total, 1), 0.0)
+    mostly_han = han + kana >= np.maximum(0.25 * latin, 1)
+    script = np.where(mostly_han | (script == _HAN) | (script == _KANA), np.where(kana > 0.1 * np.maximum(han, 1), _KANA, _HAN), script)
+    share = np.take_along_axis(letters, script[:, None], axis=1)[:, 0] / np.maximum(total, 1)
 
-    best = probability.argmax(axis=1)
-    sure = probability.max(axis=1).astype(np.float64)
-    latin_code = np.array(labels)[best]
-    latin_code = np.where(sure >= np.where(latin_code == "en", _SURE, _SURE_FOREIGN), latin_code, "unsure")
-    latin = script == _column("latin")
-    codes = np.where(latin, latin_code, _NAMES[script])
-    confidence = np.where(latin, sure, np.where(np.isin(codes, _SHARED_SCRIPTS), 0.7, 0.98) * np.maximum(share, 0.8))
-
+    best = of_label[probability.argmax(axis=1)]
+    sure = probability.max(axis=1, initial=0.0).astype(np.float64)
+    best = np.where(sure >= np.where(best == english, _SURE, _SURE_FOREIGN), best, unsure)
+    is_latin = script == _LATIN
     enough = np.where(mostly_han, total >= _LEAST_HAN, (total >= _LEAST_LETTERS) & (words >= _LEAST_WORDS))
-    codes = np.where(enough & (codes != "other"), codes, "unsure")
-    return Languages(codes=codes, confidence=np.where(codes == "unsure", 0.0, confidence), is_blank=total == 0)
+    number = np.where(enough, np.where(is_latin, best, of_script[script]), unsure)
+    confidence = np.where(is_latin, sure, np.where(_IS_SHARED[script], 0.7, 0.98) * np.maximum(share, 0.8))
+    return Languages(known, number, np.where(number == unsure, 0.0, confidence), is_short=~enough)
 
 
-def _column(name: str) -> int:
-    return int(np.flatnonzero(name == _NAMES)[0])
+@cache
+def _codes(labels: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
+    """Every code, and which of them each script and each label of the model stands for; "other" is `unsure`."""
+    named = ["unsure" if label == "other" else label for label in labels]
+    known = tuple(sorted({*_SCRIPT_NAMES, *named}))
+    return known, np.array([known.index(name) for name in _SCRIPT_NAMES]), np.array([known.index(name) for name in named])
+
+
+@cache
+def _are(known: tuple[str, ...], codes: frozenset[str]) -> NDArray[np.bool_]:
+    return np.array([code in codes for code in known])
 
 
 def _letters(tokens: Tokens) -> NDArray[np.int64]:
     """(texts, scripts) letters of each script, in words that are neither links nor masks; a word is of the script that it begins with."""
-    script = _script_of()[np.minimum(tokens.points[tokens.start], 0xFFFF)]
-    counted = (script >= 0) & ~tokens.is_mark & ~np.isin(tokens.word, _not_words())
+    script = _script_of()[np.minimum(tokens.first, 0xFFFF)]
+    counted = (script >= 0) & ~tokens.is_mark & ~((tokens.word == _not_words()[0]) | (tokens.word == _not_words()[1]) | (tokens.word == _not_words()[2]))
     cells = tokens.text_of[counted] * len(_SCRIPTS) + script[counted]
-    letters = np.bincount(cells, (tokens.end - tokens.start)[counted], minlength=tokens.n * len(_SCRIPTS))
+    width = (tokens.end - tokens.start)[counted] / (1 + np.searchsorted(_WIDER, tokens.first[counted], side="right"))
+    letters = np.bincount(cells, width, minlength=tokens.n * len(_SCRIPTS))
     return letters.astype(np.int64).reshape(tokens.n, len(_SCRIPTS))
 
 

@@ -1,9 +1,8 @@
 """The linear model behind most questions: one table of int8 weights over hashed features, a few small matrices per head.
 
 A text's features are weighed by how rare they are, scaled to length one, and multiplied with the table once for all heads.
-Some columns are *signals*: what large public sets taught (is it negative, offensive, a request). A head adds its own columns,
-the signals and the cues, and turns the sum into calibrated probabilities. The weights are a safetensors file; beside it lies a
-JSON that describes it and holds its SHA-256.
+A head adds the cues to its columns and turns the sum into calibrated probabilities. The weights are a safetensors file; beside it
+lies a JSON that describes it and holds its SHA-256.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,50 +24,68 @@ from classifiers.cues import names as cue_names
 from classifiers.features import BUCKETS, Rows, Tokens, fingerprint, hashed
 from earshot.errors import ModelError
 
-FORMAT = "earshot-heads-1"
+FORMAT = "earshot-heads-2"
 SHIPPED = Path(str(files("classifiers").joinpath("models", "heads.safetensors")))
-SOFT = 3.0  #: signals pass tanh(x / 3): beyond that a signal is simply sure
+
+_FEW = 2_000  #: features, those of a dozen posts
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How one question is answered from own columns `first:last`, cues and signals."""
+    """One question: its columns of the table are `first:last`, its labels those of the logits `begin:end`."""
 
     name: str
     labels: tuple[str, ...]
     first: int
     last: int
-    mix: Floats  #: (cues + signals, columns)
-    bias: Floats  #: (columns,)
-    calibration: Floats  #: (columns, labels): probabilities = softmax(columns @ calibration + shift)
-    shift: Floats  #: (labels,)
+    begin: int
+    end: int
     lean: Floats  #: (labels,) added to log probabilities when the label is chosen, so that rare labels are heard
+
+    def choose(self, probability: Floats) -> NDArray[np.intp]:
+        """(texts,) the number of the label, from (texts, labels)."""
+        return np.argmax(probability * np.exp(self.lean), axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Weights, ready to multiply. Build with `load`."""
+    """Weights, ready to multiply. Build with `load`. Columns and labels of all heads stand side by side."""
 
     version: str
+    sha256: str  #: of the file
     table: Floats  #: (buckets, columns + 1); the last column holds squared weights, for the length
-    signal_bias: Floats  #: (signals,); the signals are the first columns
+    mix: Floats  #: (cues, columns)
+    bias: Floats  #: (columns,)
+    calibration: Floats  #: (columns, labels): probabilities = softmax(columns @ calibration + shift), each head by itself
+    shift: Floats  #: (labels,)
     heads: Mapping[str, Head]
 
     def probabilities(self, tokens: Tokens, cues: Floats) -> dict[str, Floats]:
         """(texts, labels) for each head; rows sum to one."""
-        columns, dense = self.columns(tokens, cues)
-        return {
-            name: softmax((columns[:, h.first : h.last] + dense @ h.mix + h.bias) @ h.calibration + h.shift)
-            for name, h in self.heads.items()
-        }
+        powers = self._powers(tokens, cues)
+        return {name: powers[:, head.begin : head.end] for name, head in self.heads.items()}
 
-    def columns(self, tokens: Tokens, cues: Floats) -> tuple[Floats, Floats]:
-        """(texts, columns) of the table, and (texts, cues + signals) as the heads mix them."""
+    def columns(self, tokens: Tokens, cues: Floats) -> Floats:
+        """(texts, columns) of all heads, before calibration."""
         sums = _product(hashed(tokens), self.table)
-        columns = np.asarray(sums[:, :-1] / np.sqrt(np.maximum(sums[:, -1:], 1e-9)), np.float32)
-        return columns, np.hstack([cues, np.tanh((columns[:, : len(self.signal_bias)] + self.signal_bias) / SOFT)])
+        words = sums[:, :-1]
+        words /= np.sqrt(np.maximum(sums[:, -1:], 1e-9))
+        words += cues @ self.mix
+        words += self.bias
+        return words
+
+    def _powers(self, tokens: Tokens, cues: Floats) -> Floats:
+        """(texts, labels) the softmax of each head, for all at once."""
+        logits = self.columns(tokens, cues) @ self.calibration
+        logits += self.shift
+        begins = [head.begin for head in self.heads.values()]
+        widths = [head.end - head.begin for head in self.heads.values()]
+        logits -= np.repeat(np.maximum.reduceat(logits, begins, axis=1), widths, axis=1)
+        powers: Floats = np.exp(logits, out=logits)
+        powers /= np.repeat(np.add.reduceat(powers, begins, axis=1), widths, axis=1)
+        return powers
 
 
 def load(path: Path = SHIPPED) -> Model:
@@ -119,41 +137,66 @@ def decode(path: Path, content: bytes, card: Mapping[str, Any]) -> Model:
     try:
         arrays = read(content)
         head_cards: Sequence[Mapping[str, Any]] = card["heads"]
-        signals = len(card["signals"])
         if tuple(card["cues"]) != cue_names() or card["features"] != fingerprint():
             raise ModelError(f"weights {path}: trained on other features or cues than this program computes; train anew")
         weights, rarity = arrays["weights"], arrays["rarity"].astype(np.float32) * np.float32(card["rarity_scale"])
-        if (
-            weights.shape != (BUCKETS, signals + sum(h["columns"] for h in head_cards))
-            or weights.dtype != np.int8
-            or rarity.shape != (BUCKETS,)
-        ):
+        if weights.shape != (BUCKETS, sum(h["columns"] for h in head_cards)) or weights.dtype != np.int8 or rarity.shape != (BUCKETS,):
             raise ModelError(f"weights {path}: shape {weights.shape} does not fit the card; train anew")
         table = np.empty((BUCKETS, weights.shape[1] + 1), np.float32)
         np.multiply(weights, arrays["scale"], out=table[:, :-1])
         table[:, :-1] *= rarity[:, None]
         table[:, -1] = rarity * rarity
-        heads, first = {}, signals
+        heads: dict[str, Head] = {}
+        first = begin = 0
         for described in head_cards:
-            heads[described["name"]] = _head(described, arrays, first)
-            first += described["columns"]
+            head = _head(described, arrays, first, begin)
+            heads[head.name], first, begin = head, head.last, head.end
+        return Model(
+            version=str(card["version"]),
+            sha256=str(card["sha256"]),
+            table=table,
+            mix=np.hstack([arrays[f"{name}.mix"] for name in heads]),
+            bias=np.concatenate([arrays[f"{name}.bias"] for name in heads]),
+            calibration=_beside([arrays[f"{name}.calibration"] for name in heads]),
+            shift=np.concatenate([arrays[f"{name}.shift"] for name in heads]),
+            heads=heads,
+        )
     except (SafetensorError, KeyError, TypeError, ValueError) as err:
         raise ModelError(f"weights {path}: cannot be understood ({type(err).__name__}: {err}); train anew") from err
-    return Model(version=str(card["version"]), table=table, signal_bias=arrays["signal_bias"], heads=heads)
 
 
-def _head(described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], first: int) -> Head:
-    name = described["name"]
-    part = {key: arrays[f"{name}.{key}"].astype(np.float32) for key in ("mix", "bias", "calibration", "shift", "lean")}
-    return Head(name=name, labels=tuple(described["labels"]), first=first, last=first + described["columns"], **part)
+def _head(described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], first: int, begin: int) -> Head:
+    name, labels, columns = described["name"], tuple(described["labels"]), described["columns"]
+    if arrays[f"{name}.calibration"].shape != (columns, len(labels)) or arrays[f"{name}.lean"].shape != (len(labels),):
+        raise ValueError(f"the arrays of {name} have other sizes than its {columns} columns and {len(labels)} labels")
+    return Head(name, labels, first, first + columns, begin, begin + len(labels), arrays[f"{name}.lean"])
 
 
-def _product(rows: Rows, table: Floats) -> Floats:
-    from scipy.sparse import csr_matrix
+def _beside(blocks: Sequence[Floats]) -> Floats:
+    """One matrix with the blocks along its diagonal."""
+    whole = np.zeros((sum(len(block) for block in blocks), sum(block.shape[1] for block in blocks)), np.float32)
+    row = column = 0
+    for block in blocks:
+        whole[row : row + len(block), column : column + block.shape[1]] = block
+        row, column = row + len(block), column + block.shape[1]
+    return whole
 
-    n = len(rows.begin) - 1
-    counts = csr_matrix((np.ones(len(rows.index), np.float32), rows.index, rows.begin), shape=(n, len(table)), copy=False)
-    return np.asarray(counts @ table)
+
+def _product(kinds: Sequence[Rows], table: Floats) -> Floats:
+    """(texts, columns) the table summed over the features of each text."""
+    sums = np.zeros((len(kinds[0].begin) - 1, table.shape[1]), np.float32)
+    if sum(len(rows.index) for rows in kinds) < _FEW:
+        for rows in kinds:
+            for text, (begin, end) in enumerate(pairwise(rows.begin.tolist())):
+                sums[text] += table[rows.index[begin:end]].sum(axis=0)
+        return sums
+    from scipy.sparse import csr_matrix  # a third of a second, which a single post should not wait for
+
+    for rows in kinds:
+        if len(rows.index):
+            ones = np.ones(len(rows.index), np.float32)
+            sums += csr_matrix((ones, rows.index, rows.begin), shape=(len(sums), len(table)), copy=False) @ table
+    return sums
 
 
 def softmax(logits: Floats) -> Floats:

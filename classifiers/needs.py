@@ -10,4 +10,4 @@ def needs(batch: Batch) -> list[Score]:
     """Labels: common (an experienced customer can), specialist, account (the company's systems or authority), none. Value: 0..1,
     probability of *common*.
     """
-    return batch.answers("needs", batch.probability("needs", "common"), blank="none")
+    return batch.answers("needs", batch.probability("needs", "common"))

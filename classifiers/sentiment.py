@@ -6,8 +6,11 @@ from classifiers.batch import Batch
 from earshot.mention import Score
 
 
+#: Public sets taught these, beside English and Chinese.
+LANGUAGES = frozenset({"ar", "de", "en", "es", "fr", "hi", "it", "pt", "zh"})
+
+
 def sentiment(batch: Batch) -> list[Score]:
     """Labels: negative, neutral, positive. Value: -1..1, probability of positive less that of negative."""
-    return batch.answers(
-        "sentiment", batch.probability("sentiment", "positive") - batch.probability("sentiment", "negative"), blank="neutral"
-    )
+    pole = batch.probability("sentiment", "positive") - batch.probability("sentiment", "negative")
+    return batch.answers("sentiment", pole, languages=LANGUAGES)

@@ -1,8 +1,8 @@
 """The one normalisation that every question shares: what two posts that read alike have in common, in one pass over a batch.
 
 Links become ``link``, handles ``@``, an e-mail address ``name xemailx``, a long number ``xnumberx``; HTML entities are resolved;
-width and ligatures are folded (NFKC); zero-width and direction marks vanish; letters of another alphabet that pose as Latin inside a
-Latin word are read as Latin; runs are cut to three. Case is kept: capitals tell. Every step is linear in the text, whatever the text.
+width and ligatures are folded (NFKC); capitals beyond ASCII are made small; zero-width and direction marks vanish; letters of another alphabet that pose as Latin inside a
+Latin word are read as Latin; runs are cut to three. Other capitals are kept: they tell. Every step is linear in the text, whatever the text.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ _LONG_NUMBER = re.compile(r"\d[\d-]{6,}")
 _OTHER_DIGITS = 0x660  #: from here on there are digits of other scripts
 _RUN = re.compile(r"(.)\1{3,}")
 _APOSTROPHE, _QUOTE = re.compile("[‘’ʼ`´]"), re.compile("[“”«»„]")
+
+_CAPITAL = re.compile("[À-ÖØ-ÞĀ-ſΑ-ΩА-ЯЁ]")
 
 _POSER = re.compile("[Ͱ-ԯ]")
 _MIXED_WORD = re.compile(r"\b(?=\w*[A-Za-z])(?=\w*[Ͱ-ԯ])\w{1,64}\b")
@@ -91,5 +93,5 @@ def _one_line(text: str) -> str:
 def _fold(text: str) -> str:
     text = _STACKED_MARKS.sub(r"\1", _INVISIBLE.sub("", text))
     text = unicodedata.normalize("NFKC", text.encode("utf-8", "replace").decode("utf-8"))
-    text = _QUOTE.sub('"', _APOSTROPHE.sub("'", text))
+    text = _CAPITAL.sub(lambda letter: letter[0].lower(), _QUOTE.sub('"', _APOSTROPHE.sub("'", text)))
     return _MIXED_WORD.sub(lambda word: word[0].translate(_POSERS), text) if _POSER.search(text) else text

@@ -1,7 +1,9 @@
-"""Fit the weights: `python -m classifiers.train DATA_DIR [--out FOLDER]`.
+"""Fit the weights: `python -m classifiers.train DATA_DIR [--taught FILE.npz] [--out FOLDER]`.
 
-Signals first (large public sets, one linear model each), then language, then the heads: each head is a linear model per label over
-hashed words, cues and signals, learnt from the posts that may teach; its probabilities are calibrated on answers that each post got from
+Hints first: lines that large public sets taught, and the lines nearest to what an encoder thinks of a pool of texts (`--taught`, see
+`classifiers.teach`; without it the weights are less good). Then the heads: each is a logistic regression over hashed words, hints and cues,
+learnt from posts and a few rows of public sets that no hint had seen, so that it trusts hints as far as they go. Hints are sums of words:
+they vanish into the head's own columns and cost nothing when it serves. Probabilities are calibrated on answers that each row got from
 weights which had not seen it (five folds). The same data give the same weights. Weights whose figures, judged on posts they had not seen,
 are worse than those installed are not written.
 """
@@ -11,7 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,54 +25,56 @@ from scipy import sparse
 
 from classifiers.card import card_text
 from classifiers.commands import say
-from classifiers.cues import cues
 from classifiers.cues import names as cue_names
-from classifiers.features import BUCKETS, fingerprint, hashed, tokenise
+from classifiers.features import fingerprint
 from classifiers.figures import figures, worse
-from classifiers.model import FORMAT, SHIPPED, SOFT, Model, decode, softmax
+from classifiers.lines import Floats, Lines, Matrix, counts, logistic, rarity_of, ridge, scaled
+from classifiers.model import FORMAT, SHIPPED, Model, decode, softmax
 from classifiers.panel import Panel
-from classifiers.text import normalise_all
-from classifiers.training_data import LATIN_LANGUAGES, LESSONS, NOT_TO_LEARN_FROM, Post, Shelf, languages, lessons, posts, same_text
+from classifiers.training_data import (
+    ANSWERS,
+    LATIN_LANGUAGES,
+    LESSONS,
+    NOT_TO_LEARN_FROM,
+    OURS,
+    PUBLIC,
+    QUESTIONS,
+    Post,
+    Shelf,
+    Taught,
+    answered,
+    languages,
+    lessons,
+    own_posts,
+    posts,
+    same_texts,
+)
 from earshot.errors import BadInput, EarshotError, ModelError
 from earshot.mention import Mention, ScoredMention
 
-QUESTIONS: Mapping[str, tuple[str, ...]] = {
-    "intent": ("question", "problem", "complaint", "praise", "suggestion", "purchase", "cancel", "spam", "other"),
-    "asks": ("no", "yes"),
-    "needs": ("common", "specialist", "account", "none"),
-    "anger": ("calm", "annoyed", "angry"),
-    "sentiment": ("negative", "neutral", "positive"),
-    "urgent": ("no", "yes"),
-    "risk": ("none", "safety", "legal", "press", "privacy"),
-}
-VERSION = "1"
+HEADS: Mapping[str, tuple[str, ...]] = {**QUESTIONS, **PUBLIC}
+VERSION = "2"
 FOLDS = 5
-_CONSTANT = 6.0  #: log odds of a label that all posts had
 _NEVER_SEEN = -12.0  #: log odds of a label that no post had
-_AT_ONCE = 1024
-_CUES_COUNT, _SIGNALS_COUNT = 0.5, 0.5  #: how much cues and signals count beside the words, whose row has length one
-_MOST_ROWS = 60_000  #: a signal learns from so many
-
-Matrix = Any  # scipy has no types
-Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One fitted column: a weight per bucket (and per dense number, where it had some) and a bias."""
-
-    words: Floats
-    dense: Floats
-    bias: float
+_HINTS_COUNT, _CUES_COUNT = 0.3, 0.5  #: beside the words, whose row has length one
+_POSTS_COUNT = 3.0  #: a post to a brand beside a row of a public set
+_MOST_ROWS = 60_000  #: a hint learns from so many
+_HINT_STRENGTH = 3.0
+_MOST_OF_SET, _SHARE_OF_SET = 2_000, 5  #: so many rows of a public set, a fifth at most, teach heads; the others teach hints
+_LEANS = np.arange(0, 0.75, 0.1)
 
 
 @dataclass(frozen=True, slots=True)
 class FittedHead:
     labels: tuple[str, ...]
-    lines: Sequence[Line]
+    words: Lines  #: (buckets, columns)
+    mix: Floats  #: (cues, columns)
     calibration: Floats
     shift: Floats
     lean: Floats
+
+    def columns(self, words: Matrix, cues: Floats) -> Floats:
+        return self.words(words) + cues @ self.mix
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,154 +82,184 @@ class Base:
     """What does not depend on the labelled posts."""
 
     rarity: Floats
-    signals: Mapping[str, Line]
+    hints: Lines
     language: FittedHead
+    about: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What posts look like to the heads."""
+    """What posts, and rows of public sets, look like to the heads."""
 
     posts: Sequence[Post]
     words: Matrix  #: (posts, buckets) scaled to length one
-    dense: Floats  #: (posts, cues + signals)
+    hints: Floats
+    cues: Floats
     fold: NDArray[np.int64]  #: (posts,) 0..FOLDS-1, equal for texts that read alike
     teaches: NDArray[np.bool_]  #: (posts,) may be learnt from
-    is_real: NDArray[np.bool_]  #: (posts,) not invented: only these calibrate and judge
+    is_post: NDArray[np.bool_]  #: (posts,) to a brand, and not invented
+    calibrates: NDArray[np.bool_]  #: (posts,) may tell how often an answer is right: neither invented nor seen by hints
+    number: Mapping[str, NDArray[np.int64]]  #: question -> (posts,) the number of the label; -1 without one
+
+    @property
+    def rows(self) -> Matrix:
+        """(posts, buckets + hints + cues)"""
+        return sparse.hstack(
+            [self.words, sparse.csr_matrix(self.hints * _HINTS_COUNT), sparse.csr_matrix(self.cues * _CUES_COUNT)], dtype=np.float32
+        ).tocsr()
 
 
-def counts(texts: Sequence[str]) -> tuple[Matrix, Floats]:
-    """Hashed counts and cues, as the model sees them when it serves."""
-    rows, dense = [], []
-    for first in range(0, len(texts), _AT_ONCE):
-        tokens = tokenise(normalise_all(texts[first : first + _AT_ONCE]))
-        found = hashed(tokens)
-        ones = np.ones(len(found.index), np.float32)
-        rows.append(sparse.csr_matrix((ones, found.index, found.begin), shape=(tokens.n, BUCKETS)))
-        dense.append(cues(tokens))
-    return sparse.vstack(rows).tocsr(), np.vstack(dense)
-
-
-def rarity_of(words: Matrix) -> Floats:
-    """(buckets,) the rarer the heavier; rounded to 8 bits as it will be stored."""
-    merged = words.copy()
-    merged.sum_duplicates()
-    holding = np.bincount(merged.indices, minlength=BUCKETS)
-    rarity = np.log((1 + words.shape[0]) / (1 + holding)) + 1
-    step = rarity.max() / 255
-    return np.asarray(np.round(rarity / step) * step, np.float32)
-
-
-def scaled(words: Matrix, rarity: Floats) -> Matrix:
-    """Weigh by rarity, scale each row to length one. Repeats are not merged for the length, just as in serving."""
-    length = np.sqrt(np.maximum(words @ (rarity * rarity), 1e-9))
-    rows = words.copy()
-    rows.data = rarity[rows.indices] / np.repeat(length, np.diff(rows.indptr)).astype(np.float32)
-    rows.sum_duplicates()
-    return rows
-
-
-def fit_line(rows: Matrix, truths: NDArray[np.bool_], *, strength: float = 3.0, dense: int = 0) -> Line:
-    """One logistic regression; the last `dense` columns of `rows` are cues and signals.
-
-    A label that all rows have, or none, becomes a constant.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    weights = np.zeros(rows.shape[1], np.float32)
-    bias = _CONSTANT if truths.all() else -_CONSTANT
-    if truths.any() and not truths.all():
-        seen = np.unique(rows.indices)  # most buckets are empty in a small set: leaving them out changes nothing but the time
-        model = LogisticRegression(C=strength, max_iter=60, class_weight="balanced", tol=1e-3).fit(rows[:, seen], truths)
-        weights[seen], bias = model.coef_[0], float(model.intercept_[0])
-    cut = rows.shape[1] - dense
-    return Line(words=weights[:cut], dense=weights[cut:], bias=bias)
-
-
-def fit_base(shelf: Shelf, *, judged: Sequence[Post]) -> Base:
-    """Rarity, signals and language from the public sets, less the texts by which the heads are judged."""
-    taught = lessons(shelf, without=[post.text for post in judged])
-    raw, _ = counts(taught.texts)
+def fit_base(shelf: Shelf, *, without: Sequence[Post], taught: Path | None = None) -> Base:
+    """Rarity, hints and language from the public sets, less the texts that teach and judge the heads."""
+    kept = [post.text for post in without if not post.taught_hints]
+    learnt = lessons(shelf, without=kept)
+    shown = answered(shelf, "train", without=kept)
+    raw, _ = counts([*learnt.texts, *(post.text for post in shown)])
     rarity = rarity_of(raw)
     words = scaled(raw, rarity)
-    signals = {}
-    for signal, taught_by in sorted(taught.truths.items()):
+    hints = [*_signals(learnt, words), *_answers(shown, words[len(learnt.texts) :])]
+    about: Mapping[str, Any] = {}
+    if taught is not None:
+        lines, about = _from_encoder(taught, shelf, rarity, without=kept)
+        hints.append(lines)
+    together = Lines(np.hstack([each.weights for each in hints]), np.concatenate([each.bias for each in hints]))
+    return Base(rarity, together, fit_language(shelf, rarity), about)
+
+
+def _signals(learnt: Taught, words: Matrix) -> Iterator[Lines]:
+    for signal, taught_by in sorted(learnt.truths.items()):
         rows = np.concatenate([np.arange(first, first + len(truths)) for first, truths in taught_by])
-        truths = np.concatenate([np.array(truths, bool) for _, truths in taught_by])
-        if len(rows) > _MOST_ROWS:
-            chosen = np.random.default_rng(0).choice(len(rows), _MOST_ROWS, replace=False)
-            rows, truths = rows[chosen], truths[chosen]
-        signals[signal] = fit_line(words[rows], truths)
-        say(f"signal {signal}: {len(rows)} texts, {truths.mean():.0%} hold it")
-    return Base(rarity, signals, fit_language(shelf, rarity, dense=len(cue_names()) + len(signals)))
+        truths = np.concatenate([np.array(truths, np.int64) for _, truths in taught_by])
+        yield _hint(signal, words, rows, truths, 2)
+
+
+def _answers(shown: Sequence[Post], words: Matrix) -> Iterator[Lines]:
+    for question, labels in HEADS.items():
+        rows = np.flatnonzero([question in post.labels for post in shown])
+        if len(rows):
+            number = np.array([labels.index(shown[row].labels[question]) for row in rows.tolist()], np.int64)
+            yield _hint(question, words, rows, number, len(labels))
+
+
+def _hint(name: str, words: Matrix, rows: NDArray[np.int64], number: NDArray[np.int64], labels: int) -> Lines:
+    if len(rows) > _MOST_ROWS:
+        chosen = np.random.default_rng(0).choice(len(rows), _MOST_ROWS, replace=False)
+        rows, number = rows[chosen], number[chosen]
+    say(f"hint {name}: {len(rows)} texts")
+    return logistic(words[rows], number, labels, strength=_HINT_STRENGTH)
+
+
+def _from_encoder(file: Path, shelf: Shelf, rarity: Floats, *, without: Iterable[str]) -> tuple[Lines, Mapping[str, Any]]:
+    """Lines that say of a text nearly what the encoder would, and what the card says about it."""
+    from classifiers.teach import read_taught
+
+    taught = read_taught(file, shelf)
+    kept = set(same_texts(list(without)))
+    rows = [row for row, alike in enumerate(same_texts(taught.texts)) if alike not in kept]
+    wanted = taught.logits[rows].astype(np.float32)
+    for head in taught.about.heads:
+        wanted[:, head.first : head.last] -= wanted[:, head.first : head.last].mean(axis=1, keepdims=True)
+    lines = ridge(scaled(counts([taught.texts[row] for row in rows])[0], rarity), wanted)
+    say(f"hints of the encoder: {len(rows)} texts")
+    about = {"encoder": taught.about.encoder, "texts": len(rows), "sets": dict(taught.about.counts)}
+    return lines, {"taught": about, "taught_licences": dict(taught.about.licences)}
+
+
+def everything(shelf: Shelf) -> list[Post]:
+    """The labelled posts and our own, and after them the rows of the public sets that heads learn from: they teach no hint."""
+    to_brands = [*posts(shelf), *own_posts()]
+    rows = answered(shelf, "train", without=[post.text for post in to_brands])
+    order = hashes([post.text for post in rows])
+    sets = np.array([post.data_set for post in rows])
+    chosen: list[Post] = []
+    for answers in ANSWERS:
+        of_set = np.flatnonzero(sets == answers.data_set)
+        of_set = of_set[np.argsort(order[of_set], kind="stable")]
+        kept_back = min(_MOST_OF_SET, len(of_set) // _SHARE_OF_SET)
+        chosen += [rows[row] for row in of_set[:kept_back].tolist()]
+        if answers.whole:
+            chosen += [replace(rows[row], taught_hints=True) for row in of_set[kept_back:].tolist()]
+    return [*to_brands, *chosen]
+
+
+def hashes(texts: Sequence[str]) -> NDArray[np.int64]:
+    """A number for each text, the same for texts that read alike."""
+    return np.array([int.from_bytes(hashlib.sha256(each.encode()).digest()[:6], "big") for each in same_texts(texts)], np.int64)
 
 
 def tabulate(listed: Sequence[Post], base: Base) -> Table:
-    raw, cue = counts([post.text for post in listed])
+    raw, cues = counts([post.text for post in listed])
     words = scaled(raw, base.rarity)
-    said = np.stack([words @ line.words + line.bias for line in base.signals.values()], axis=1)
-    fold = np.array([int(hashlib.sha256(same_text(post.text).encode()).hexdigest(), 16) % FOLDS for post in listed])
+    number = {
+        question: np.array([labels.index(post.labels[question]) if question in post.labels else -1 for post in listed], np.int64)
+        for question, labels in HEADS.items()
+    }
     return Table(
         posts=listed,
         words=words,
-        dense=np.hstack([cue, np.tanh(said / SOFT)]).astype(np.float32),
-        fold=fold,
-        teaches=np.array([post.teaches for post in listed]),
-        is_real=np.array([post.source != "invented_posts" for post in listed]),
+        hints=base.hints(words),
+        cues=cues,
+        fold=hashes([post.text for post in listed]) % FOLDS,
+        teaches=np.array([post.teaches for post in listed], bool),
+        is_post=np.array([post.is_post for post in listed], bool),
+        calibrates=np.array([post.is_post or not (post.taught_hints or post.data_set in OURS) for post in listed], bool),
+        number=number,
     )
 
 
-def fit_lines(table: Table, question: str, chosen: NDArray[np.bool_]) -> list[Line]:
-    """A line per label (one for yes/no) from the chosen posts."""
-    given = np.array([post.labels[question] for post in table.posts])[chosen]
-    weight = np.concatenate([np.full(len(cue_names()), _CUES_COUNT), np.full(table.dense.shape[1] - len(cue_names()), _SIGNALS_COUNT)])
-    rows = sparse.hstack([table.words[chosen], sparse.csr_matrix(table.dense[chosen] * weight)]).tocsr()
-    lines = [fit_line(rows, given == label, dense=len(weight)) for label in _lined(QUESTIONS[question])]
-    return [Line(words=line.words, dense=(line.dense * weight).astype(np.float32), bias=line.bias) for line in lines]
+@dataclass(frozen=True, slots=True)
+class Uncalibrated:
+    """A head's columns, not yet probabilities."""
+
+    words: Lines
+    mix: Floats
+
+    def columns(self, table: Table, chosen: NDArray[np.bool_]) -> Floats:
+        return np.asarray(self.words(table.words[chosen]) + table.cues[chosen] @ self.mix, np.float32)
 
 
-def _lined(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """The labels that have a line of their own: yes and no share one."""
-    return labels[1:] if len(labels) == 2 else labels
-
-
-def columns_of(table: Table, lines: Sequence[Line]) -> Floats:
-    return np.stack([table.words @ line.words + table.dense @ line.dense + line.bias for line in lines], axis=1).astype(np.float32)
+def learn(table: Table, rows: Matrix, question: str, chosen: NDArray[np.bool_], hints: Lines) -> Uncalibrated:
+    """A head from the chosen posts that have a label; `rows` are those of the table."""
+    taught = np.flatnonzero(chosen & (table.number[question] >= 0))
+    counted = np.where(table.is_post[taught], _POSTS_COUNT, 1.0).astype(np.float32) if question == "sentiment" else None
+    lines = logistic(rows[taught], table.number[question][taught], len(HEADS[question]), counted=counted)
+    buckets, known = table.words.shape[1], table.hints.shape[1]
+    through = lines.weights[buckets : buckets + known] * _HINTS_COUNT
+    words = Lines(lines.weights[:buckets] + hints.weights @ through, lines.bias + hints.bias @ through)
+    return Uncalibrated(words, lines.weights[buckets + known :] * _CUES_COUNT)
 
 
 @dataclass(frozen=True, slots=True)
 class CrossFit:
-    """A question answered for every post by lines that had not seen its fold."""
+    """A question answered by columns that had not seen the fold of a post."""
 
-    lines: Sequence[Sequence[Line]]  #: one per fold
+    heads: Sequence[Uncalibrated]  #: one per fold
     columns: Floats  #: (posts, columns)
 
 
-def cross_fit(table: Table, question: str, *, learnt: NDArray[np.bool_]) -> CrossFit:
-    lines = [fit_lines(table, question, learnt & (table.fold != fold)) for fold in range(FOLDS)]
-    columns = np.zeros((len(table.posts), len(lines[0])), np.float32)
-    for fold, fitted in enumerate(lines):
-        columns[table.fold == fold] = columns_of(table, fitted)[table.fold == fold]
-    return CrossFit(lines, columns)
+def cross_fit(table: Table, rows: Matrix, question: str, hints: Lines, *, learnt: NDArray[np.bool_]) -> CrossFit:
+    heads = [learn(table, rows, question, learnt & (table.fold != fold), hints) for fold in range(FOLDS)]
+    columns = np.zeros((len(table.posts), heads[0].mix.shape[1]), np.float32)
+    for fold, head in enumerate(heads):
+        columns[table.fold == fold] = head.columns(table, table.fold == fold)
+    return CrossFit(heads, columns)
 
 
-def calibrated(table: Table, question: str, lines: Sequence[Line], columns: Floats, judged: NDArray[np.bool_]) -> FittedHead:
-    """The head made of `lines`, with probabilities fitted to the cross-fitted columns of the judged posts."""
-    rows = np.flatnonzero(judged).tolist()
-    labels = QUESTIONS[question]
-    return FittedHead(labels, lines, *calibrate(columns[rows], [table.posts[row].labels[question] for row in rows], labels))
+def calibrated(table: Table, question: str, head: Uncalibrated, fit: CrossFit, judged: NDArray[np.bool_]) -> FittedHead:
+    """The head with probabilities fitted to the cross-fitted columns of the judged posts."""
+    chosen = judged & table.calibrates & (table.number[question] >= 0)
+    found = calibrate(fit.columns[chosen], table.number[question][chosen], HEADS[question])
+    return FittedHead(HEADS[question], head.words, head.mix, *found)
 
 
-def calibrate(columns: Floats, given: Sequence[str], labels: tuple[str, ...]) -> tuple[Floats, Floats, Floats]:
+def calibrate(columns: Floats, number: NDArray[np.int64], labels: tuple[str, ...]) -> tuple[Floats, Floats, Floats]:
     """(calibration, shift, lean): a logistic regression from columns to labels."""
     from sklearn.linear_model import LogisticRegression
 
-    number = np.array([labels.index(label) for label in given])
     present = np.unique(number)
-    if len(present) == 1:
-        raise BadInput(
-            f"all {len(number)} posts that may calibrate have the label {labels[int(present[0])]!r}; give posts of other labels too"
-        )
+    if len(present) < 2:
+        only = f"the label {labels[int(present[0])]!r}" if len(present) else "no label"
+        raise BadInput(f"all {len(number)} posts that may calibrate have {only}; give posts of other labels too")
     model = LogisticRegression(C=1.0, max_iter=2000).fit(columns, number)
     calibration = np.zeros((columns.shape[1], len(labels)), np.float32)
     shift = np.full(len(labels), _NEVER_SEEN, np.float32)
@@ -241,22 +275,24 @@ def _lean(probability: Floats, number: NDArray[np.int64], labels: int) -> Floats
     from sklearn.metrics import f1_score
 
     prior = np.log((np.bincount(number, minlength=labels) + 1) / (len(number) + labels))
-    candidates = [-share * prior for share in np.arange(0, 0.35, 0.1)]
-    scores = [f1_score(number, (np.log(probability + 1e-9) + lean).argmax(axis=1), average="macro", zero_division=0) for lean in candidates]
-    return np.asarray(candidates[int(np.argmax(scores))], np.float32)
+    logs = np.log(probability + 1e-9)
+    candidates = [-share * prior for share in _LEANS]
+    reached = [f1_score(number, (logs + lean).argmax(axis=1), average="macro", zero_division=0) for lean in candidates]
+    return np.asarray(candidates[int(np.argmax(reached))], np.float32)
 
 
-def fit_language(shelf: Shelf, rarity: Floats, *, dense: int) -> FittedHead:
+def fit_language(shelf: Shelf, rarity: Floats) -> FittedHead:
     """Which Latin language: from words alone. Scripts are told apart by code points when it serves."""
     labels = (*LATIN_LANGUAGES, "other")
-    texts, given = zip(*languages(shelf, "train"), strict=True)
-    words, named = scaled(counts(texts)[0], rarity), np.array(given)
-    lines = [replace(fit_line(words, named == label), dense=np.zeros(dense, np.float32)) for label in labels]
-    texts, given = zip(*languages(shelf, "dev"), strict=True)
-    judged = scaled(counts(texts)[0], rarity)
-    columns = np.stack([judged @ line.words + line.bias for line in lines], axis=1).astype(np.float32)
-    calibration, shift, lean = calibrate(columns, given, labels)
-    return FittedHead(labels, lines, calibration, shift, np.zeros_like(lean))
+
+    def read(part: str) -> tuple[Matrix, NDArray[np.int64]]:
+        texts, given = zip(*languages(shelf, part), strict=True)
+        return scaled(counts(texts)[0], rarity), np.array([labels.index(label) for label in given])
+
+    words = logistic(*read("train"), len(labels), strength=3.0)
+    judged, number = read("dev")
+    calibration, shift, lean = calibrate(words(judged), number, labels)
+    return FittedHead(labels, words, np.zeros((len(cue_names()), len(labels)), np.float32), calibration, shift, np.zeros_like(lean))
 
 
 def encode(base: Base, heads: Mapping[str, FittedHead], about: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
@@ -264,19 +300,16 @@ def encode(base: Base, heads: Mapping[str, FittedHead], about: Mapping[str, Any]
     from safetensors.numpy import save
 
     heads = {**heads, "language": base.language}
-    lines = [*base.signals.values(), *(line for head in heads.values() for line in head.lines)]
-    weights = np.stack([line.words for line in lines], axis=1)
+    weights = np.hstack([head.words.weights for head in heads.values()])
     scale = np.maximum(np.abs(weights).max(axis=0), 1e-6) / 127
     rarity_step = float(base.rarity.max()) / 255
     arrays: dict[str, NDArray[Any]] = {
         "weights": np.round(weights / scale).astype(np.int8),
         "scale": scale.astype(np.float32),
-        "signal_bias": np.array([line.bias for line in base.signals.values()], np.float32),
         "rarity": np.round(base.rarity / rarity_step).astype(np.uint8),
     }
     for name, head in heads.items():
-        arrays[f"{name}.mix"] = np.stack([line.dense for line in head.lines], axis=1)
-        arrays[f"{name}.bias"] = np.array([line.bias for line in head.lines], np.float32)
+        arrays[f"{name}.mix"], arrays[f"{name}.bias"] = np.ascontiguousarray(head.mix, np.float32), head.words.bias
         arrays[f"{name}.calibration"], arrays[f"{name}.shift"], arrays[f"{name}.lean"] = head.calibration, head.shift, head.lean
     content = save(arrays, metadata={"format": FORMAT})
     return content, {
@@ -285,9 +318,8 @@ def encode(base: Base, heads: Mapping[str, FittedHead], about: Mapping[str, Any]
         "sha256": hashlib.sha256(content).hexdigest(),
         "features": fingerprint(),
         "rarity_scale": rarity_step,
-        "signals": list(base.signals),
         "cues": list(cue_names()),
-        "heads": [{"name": name, "labels": head.labels, "columns": len(head.lines)} for name, head in heads.items()],
+        "heads": [{"name": name, "labels": head.labels, "columns": head.mix.shape[1]} for name, head in heads.items()],
         **about,
     }
 
@@ -306,46 +338,69 @@ def as_mention(post: Post) -> Mention:
     return Mention(network="file", native_id=post.id, author=None, text=post.text, url="", posted_at=datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def cross_scored(table: Table, base: Base, fits: Mapping[str, CrossFit]) -> list[tuple[Post, ScoredMention]]:
-    """Every real post with the scores of a model that had not seen its fold, nor calibrated on it."""
-    scored: list[tuple[Post, ScoredMention]] = []
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """All heads, fitted to the posts that were chosen, and what tells how good they are."""
+
+    table: Table
+    base: Base
+    fits: Mapping[str, CrossFit]
+    heads: Mapping[str, FittedHead]
+
+
+def fit(table: Table, base: Base, *, learnt: NDArray[np.bool_], known: Mapping[str, FittedHead] | None = None) -> Fitted:
+    """Heads from the posts `learnt`; those in `known` are taken as they are."""
+    fits, heads, rows = {}, dict(known or {}), table.rows
+    for question in [question for question in HEADS if question not in heads]:
+        fits[question] = cross_fit(table, rows, question, base.hints, learnt=learnt)
+        head = learn(table, rows, question, learnt, base.hints)
+        heads[question] = calibrated(table, question, head, fits[question], learnt)
+        say(f"head {question}: fitted")
+    return Fitted(table, base, fits, heads)
+
+
+def cross_scored(fitted: Fitted) -> list[tuple[Post, ScoredMention]]:
+    """Every post to a brand with the scores of a model that had not seen its fold, nor calibrated on it."""
+    table, scored = fitted.table, list[tuple[Post, ScoredMention]]()
     for fold in range(FOLDS):
-        elsewhere = table.teaches & table.is_real & (table.fold != fold)
-        heads = {question: calibrated(table, question, fit.lines[fold], fit.columns, elsewhere) for question, fit in fits.items()}
-        held_back = [table.posts[row] for row in np.flatnonzero(table.is_real & (table.fold == fold)).tolist()]
-        scored += zip(held_back, score(held_back, served(base, heads)), strict=True)
+        elsewhere = table.teaches & (table.fold != fold)
+        heads = {
+            question: calibrated(table, question, fitted.fits[question].heads[fold], fitted.fits[question], elsewhere)
+            if question in QUESTIONS
+            else head
+            for question, head in fitted.heads.items()
+        }
+        held_back = [table.posts[row] for row in np.flatnonzero(table.is_post & (table.fold == fold)).tolist()]
+        scored += zip(held_back, score(held_back, served(fitted.base, heads)), strict=True)
     return scored
 
 
-def summary(scored: Sequence[tuple[Post, ScoredMention]]) -> dict[str, float]:
+def summary(scored: Iterable[tuple[Post, ScoredMention]]) -> dict[str, float]:
     """ "anger en" -> macro-F1, for each question and language."""
-    found = {}
+    found, listed = {}, list(scored)
     for question in QUESTIONS:
         for lang in ("en", "zh"):
-            chosen = [(post.labels[question], each.score(question)) for post, each in scored if post.lang == lang]
+            chosen = [(post.labels[question], each.score(question)) for post, each in listed if post.lang == lang]
             answers = [(true, answer.label, answer.confidence) for true, answer in chosen if answer is not None]
             if answers:
                 found[f"{question} {lang}"] = round(figures(*zip(*answers, strict=True)).macro_f1, 4)
     return found
 
 
-def train(shelf: Shelf) -> tuple[bytes, dict[str, Any]]:
+def train(shelf: Shelf, taught: Path | None = None) -> tuple[bytes, dict[str, Any]]:
     """Weights from everything that may teach, and their description with the cross-validated figures."""
-    listed = posts(shelf)
-    base = fit_base(shelf, judged=listed)
+    listed = everything(shelf)
+    base = fit_base(shelf, without=listed, taught=taught)
     table = tabulate(listed, base)
-    fits, heads = {}, {}
-    for question in QUESTIONS:
-        fits[question] = cross_fit(table, question, learnt=table.teaches)
-        lines = fit_lines(table, question, table.teaches)
-        heads[question] = calibrated(table, question, lines, fits[question].columns, table.teaches & table.is_real)
-        say(f"head {question}: fitted")
+    fitted = fit(table, base, learnt=table.teaches)
+    licences = {each.data_set: each.licence for each in (*LESSONS, *ANSWERS)}
     about = {
-        "figures": summary(cross_scored(table, base, fits)),
+        "figures": summary(cross_scored(fitted)),
         "manifest": dict(sorted(shelf.manifest.items())),
-        "licences": {lesson.data_set: lesson.licence for lesson in LESSONS},
+        "licences": {**licences, **base.about.get("taught_licences", {})},
+        "taught": base.about.get("taught"),
     }
-    return encode(base, heads, about)
+    return encode(base, fitted.heads, about)
 
 
 def install(folder: Path, content: bytes, described: Mapping[str, Any]) -> None:
@@ -368,10 +423,11 @@ def install(folder: Path, content: bytes, described: Mapping[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m classifiers.train", description="Fit the weights that ship.")
     parser.add_argument("data_dir", type=Path)
+    parser.add_argument("--taught", type=Path, metavar="FILE", help="what an encoder thinks of the texts (python -m classifiers.teach)")
     parser.add_argument("--out", type=Path, default=SHIPPED.parent, help="folder for weights and card (default: where they ship)")
     given = parser.parse_args(arguments)
     try:
-        install(given.out, *train(Shelf(given.data_dir)))
+        install(given.out, *train(Shelf(given.data_dir), given.taught))
     except EarshotError as err:
         say(str(err))
         return 1

@@ -12,9 +12,11 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 
 from classifiers.text import normalise_all
+from earshot.case import Tier
 from earshot.errors import BadInput
 
 Row = Mapping[str, str]
@@ -22,6 +24,9 @@ Truth = Callable[[Row], bool]
 
 #: Sources of `triage_posts` whose texts are non-commercial or academic: they evaluate, they never teach.
 NOT_TO_LEARN_FROM = frozenset({"airline_support_unlabelled", "zh_question_pairs_finance"})
+
+#: Sets of posts to brands, with the labels of all questions; the others are public sets.
+OURS = ("triage_posts", "invented_posts", "lessons")
 
 _NOT_SAID, _SILENT = re.compile(r"@\w*|\blink\b"), re.compile(r"[\W_]+")
 
@@ -35,6 +40,28 @@ class Lesson:
     teaches: Mapping[str, Truth]
     column: str = "text"
     only: Truth | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """A public set whose rows answer questions of ours: for each question, the label of a row, or nothing."""
+
+    data_set: str
+    licence: str
+    answers: Mapping[str, Callable[[Row], str]]
+    whole: bool = False  #: all its rows teach heads, also those that taught hints
+
+
+def _cell(column: str, names: Mapping[str, str] | None = None) -> Callable[[Row], str]:
+    return lambda row: row[column] if names is None else names.get(row[column], "")
+
+
+def _yes(_: Row) -> str:
+    return "yes"
+
+
+def _no(_: Row) -> str:
+    return "no"
 
 
 def _is(column: str, *values: str) -> Truth:
@@ -53,18 +80,53 @@ def _never(_: Row) -> bool:
     return False
 
 
-LESSONS: Sequence[Lesson] = (
-    Lesson(data_set="tweet_sentiment", licence="unclear", teaches={"negative": _is("label", "0"), "positive": _is("label", "2")}),
-    Lesson(
-        data_set="multilingual_sentiment",
+QUESTIONS: Mapping[str, tuple[str, ...]] = {
+    "intent": ("question", "problem", "complaint", "praise", "suggestion", "purchase", "cancel", "spam", "other"),
+    "asks": ("no", "yes"),
+    "needs": ("common", "specialist", "account", "none"),
+    "anger": ("calm", "annoyed", "angry"),
+    "sentiment": ("negative", "neutral", "positive"),
+    "urgent": ("no", "yes"),
+    "risk": ("none", "safety", "legal", "press", "privacy"),
+    "tier": tuple(tier.value for tier in Tier),
+}
+#: What public sets answer, beside `sentiment`.
+PUBLIC: Mapping[str, tuple[str, ...]] = {
+    "toxicity": ("no", "yes"),
+    "spam": ("no", "yes"),
+    "irony": ("no", "yes"),
+    "emotion": ("anger", "joy", "optimism", "sadness"),
+    "emotion_zh": ("angry", "fear", "happy", "neutral", "sad", "surprise"),
+}
+_NO_YES = {"0": "no", "1": "yes"}
+_POLES = {"0": "negative", "1": "positive"}
+
+ANSWERS: Sequence[Answers] = (
+    Answers(
+        data_set="tweet_sentiment",
         licence="unclear",
-        only=_is("lang", "en"),
-        teaches={"negative": _is("label_name", "negative"), "positive": _is("label_name", "positive")},
+        answers={"sentiment": _cell("label", {"0": "negative", "1": "neutral", "2": "positive"})},
+        whole=True,
     ),
-    Lesson(data_set="zh_shopping_reviews", licence="unclear", teaches={"negative": _is("label", "0"), "positive": _is("label", "1")}),
-    Lesson(data_set="zh_hotel_reviews", licence="unclear", teaches={"negative": _is("label", "0"), "positive": _is("label", "1")}),
-    Lesson(data_set="zh_weibo_polarity", licence="unclear", teaches={"negative": _is("label", "0"), "positive": _is("label", "1")}),
-    Lesson(data_set="zh_car_feedback", licence="unclear", teaches={"negative": _is("sentiment", "-1"), "positive": _is("sentiment", "1")}),
+    Answers(data_set="multilingual_sentiment", licence="unclear", answers={"sentiment": _cell("label_name")}),
+    Answers(data_set="zh_shopping_reviews", licence="unclear", answers={"sentiment": _cell("label", _POLES), "spam": _no}),
+    Answers(data_set="zh_hotel_reviews", licence="unclear", answers={"sentiment": _cell("label", _POLES)}),
+    Answers(data_set="zh_weibo_polarity", licence="unclear", answers={"sentiment": _cell("label", _POLES)}),
+    Answers(
+        data_set="zh_car_feedback",
+        licence="unclear",
+        answers={"sentiment": _cell("sentiment", {"-1": "negative", "0": "neutral", "1": "positive"})},
+    ),
+    Answers(data_set="tweet_emotion", licence="unclear", answers={"emotion": _cell("label_name")}),
+    Answers(data_set="zh_weibo_emotion", licence="unclear", answers={"emotion_zh": _cell("label"), "spam": _no}),
+    Answers(data_set="tweet_offensive", licence="unclear", answers={"toxicity": _cell("label", _NO_YES), "spam": _no}),
+    Answers(data_set="tweet_irony", licence="unclear", answers={"irony": _cell("label", _NO_YES)}),
+    Answers(data_set="sms_spam", licence="free use, keep notice", answers={"spam": _cell("spam", _NO_YES)}),
+    Answers(data_set="social_spam", licence="unclear", answers={"spam": _cell("spam", _NO_YES)}),
+    Answers(data_set="zh_spam_types", licence="unclear", answers={"spam": _yes}),
+)
+
+LESSONS: Sequence[Lesson] = (
     Lesson(
         data_set="goemotions",
         licence="Apache-2.0",
@@ -83,10 +145,9 @@ LESSONS: Sequence[Lesson] = (
     Lesson(
         data_set="zh_weibo_emotion",
         licence="unclear",
-        teaches={"angry": _is("label", "angry"), "glad": _is("label", "happy"), "sad": _is("label", "sad"), "spam": _never},
+        teaches={"angry": _is("label", "angry"), "glad": _is("label", "happy"), "sad": _is("label", "sad")},
     ),
     Lesson(data_set="zh_weibo_events", licence="unclear", teaches={"angry": _is("label", "anger"), "glad": _is("label", "positive")}),
-    Lesson(data_set="tweet_offensive", licence="unclear", teaches={"offensive": _is("label", "1")}),
     Lesson(data_set="tweet_acts", licence="BSD-2-Clause", teaches={"asking": _is("act", "QUE"), "requesting": _is("act", "REQ")}),
     Lesson(data_set="complaints", licence="unclear", teaches={"complaining": _is("label", "1")}),
     Lesson(
@@ -103,9 +164,7 @@ LESSONS: Sequence[Lesson] = (
     Lesson(data_set="banking77", licence="CC BY 4.0", teaches={"served": _always}),
     Lesson(data_set="bitext_intents", licence="unclear", teaches={"served": _always}),
     Lesson(data_set="clinc150", licence="CC BY 3.0", teaches={"served": _never}),
-    Lesson(data_set="sms_spam", licence="free use, keep notice", teaches={"spam": _is("spam", "1")}),
-    Lesson(data_set="social_spam", licence="unclear", teaches={"spam": _is("spam", "1")}),
-    Lesson(data_set="zh_spam_types", licence="unclear", teaches={"spam": _always}),
+    Lesson(data_set="zh_assistant_intents", licence="unclear", teaches={"served": _never}),
 )
 
 #: Latin languages that are told apart; the others are "other".
@@ -168,7 +227,7 @@ class Taught:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A post with the labels of all heads."""
+    """A post to a brand with the labels of all questions, or a row of a public set with those that it answers."""
 
     text: str
     lang: str
@@ -176,10 +235,17 @@ class Post:
     part: str
     labels: Mapping[str, str]
     id: str
+    data_set: str = "triage_posts"
+    taught_hints: bool = False  #: a hint has seen it, so that it cannot tell how far hints go
 
     @property
     def teaches(self) -> bool:
         return self.source not in NOT_TO_LEARN_FROM
+
+    @property
+    def is_post(self) -> bool:
+        """To a brand, and written by a customer: neither a row of a public set nor an invented post."""
+        return self.data_set == "triage_posts"
 
 
 def lessons(shelf: Shelf, *, without: Iterable[str], parts: Sequence[str] = ("train",)) -> Taught:
@@ -192,7 +258,7 @@ def lessons(shelf: Shelf, *, without: Iterable[str], parts: Sequence[str] = ("tr
         rows = [row for row in rows if (lesson.only is None or lesson.only(row)) and same_text(row[lesson.column]) not in seen]
         for signal, truth in lesson.teaches.items():
             truths.setdefault(signal, []).append((len(texts), [truth(row) for row in rows]))
-        texts += [_unspaced(row[lesson.column]) if lesson.data_set == "zh_spam_types" else row[lesson.column] for row in rows]
+        texts += [row[lesson.column] for row in rows]
     return Taught(texts=texts, truths=truths)
 
 
@@ -202,7 +268,37 @@ def posts(shelf: Shelf) -> list[Post]:
     for data_set, part in (("triage_posts", "train"), ("triage_posts", "dev"), ("invented_posts", "train")):
         for row in shelf.rows(data_set, part):
             source = row.get("source") or "invented_posts"
-            listed.append(Post(text=row["text"], lang=row["lang"], source=source, part=part, labels=_named(row), id=row["id"]))
+            labels = _named(row)
+            listed.append(
+                Post(text=row["text"], lang=row["lang"], source=source, part=part, labels=labels, id=row["id"], data_set=data_set)
+            )
+    return listed
+
+
+def own_posts() -> list[Post]:
+    """The invented posts that ship with the program (`classifiers/lessons`)."""
+    content = files("classifiers").joinpath("lessons", "posts.csv").read_text(encoding="utf-8")
+    return [
+        Post(text=row["text"], lang=row["lang"], source="lessons", part="train", labels=_named(row), id=row["id"], data_set="lessons")
+        for row in csv.DictReader(content.splitlines(keepends=True))
+    ]
+
+
+def answered(shelf: Shelf, part: str, *, without: Iterable[str] = ()) -> list[Post]:
+    """The rows of one part of the public sets, less those that read like a text of `without`."""
+    seen = set(same_texts(list(without)))
+    listed = []
+    for each in ANSWERS:
+        rows = shelf.rows(each.data_set, part)
+        texts = [_unspaced(row["text"]) if each.data_set == "zh_spam_types" else row["text"] for row in rows]
+        for number, (row, text, alike) in enumerate(zip(rows, texts, same_texts(texts), strict=True), start=1):
+            labels = {question: label for question, answer in each.answers.items() if (label := answer(row))}
+            if labels and alike not in seen:
+                lang = row.get("lang") or ("zh" if each.data_set.startswith("zh_") else "en")
+                identity = f"{each.data_set}/{part}/{number}"
+                listed.append(
+                    Post(text=text, lang=lang, source=each.data_set, part=part, labels=labels, id=identity, data_set=each.data_set)
+                )
     return listed
 
 
@@ -243,4 +339,6 @@ def _named(row: Row) -> dict[str, str]:
         "sentiment": ("negative", "neutral", "positive")[int(row["sentiment"]) + 1],
         "urgent": yes_no[int(row["urgent"])],
         "risk": row["risk"],
+        "tier": row["tier"],
+        "spam": yes_no[int(row["intent"] == "spam")],
     }

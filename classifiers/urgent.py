@@ -8,4 +8,4 @@ from earshot.mention import Score
 
 def urgent(batch: Batch) -> list[Score]:
     """Labels: yes, no. Value: 0..1, probability of *yes*."""
-    return batch.answers("urgent", batch.probability("urgent", "yes"), blank="no")
+    return batch.answers("urgent", batch.probability("urgent", "yes"))

@@ -18,7 +18,7 @@ from earshot.settings import load_settings
 from listener.archive import parse_score_line
 
 #: the questions of the contract; the house may ask more, these always stand in the output
-QUESTIONS = ("sentiment", "anger", "intent", "asks", "needs", "risk", "urgent", "language")
+QUESTIONS = ("sentiment", "anger", "intent", "asks", "needs", "risk", "urgent", "toxicity", "spam", "language")
 BATCH = 512
 
 

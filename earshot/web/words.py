@@ -61,6 +61,8 @@ LABELS = {
     "asks": ("yes", "no"),
     "needs": ("common", "specialist", "account", "none"),
     "urgent": ("yes", "no"),
+    "toxicity": ("yes", "no"),
+    "spam": ("yes", "no"),
     "risk": ("none", "safety", "legal", "press", "privacy"),
     "language": ("en", "zh", "unsure"),
 }
@@ -72,6 +74,9 @@ QUESTIONS = {
     "needs": "Help needed",
     "urgent": "Urgent",
     "risk": "Risk",
+    "toxicity": "Toxicity",
+    "spam": "Spam",
+    "tier": "Who answers such posts",
     "language": "Language",
     "personal_data": "Personal data",
     "topics": "Topics",

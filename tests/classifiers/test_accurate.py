@@ -219,7 +219,7 @@ def test_weights_in_a_further_file_are_never_reached_for(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        (ANGER | {"question": "irony"}, "answers irony, none of our questions .*anger"),
+        (ANGER | {"question": "mood"}, "answers mood, none of our questions .*anger"),
         (ANGER | {"labels": ["0", "1", "2"]}, "answers anger with 0, 1, 2; our labels are calm, annoyed, angry"),
     ],
 )

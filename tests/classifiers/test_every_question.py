@@ -81,7 +81,8 @@ def test_where_there_is_nothing_to_read_nobody_is_sure(question: str, name: str,
 def test_a_language_we_do_not_know_makes_every_model_unsure(hard_scores: dict[str, dict[str, Score]]) -> None:
     scores = hard_scores["arabic"]
     assert scores["language"].label == "ar"
-    assert all(scores[name].confidence <= 0.3 for name in ("sentiment", "anger", "intent", "asks", "needs", "urgent", "risk"))
+    assert {scores[name].label for name in ("anger", "intent", "asks", "needs", "urgent", "risk", "toxicity", "spam", "tier")} == {"unsure"}
+    assert scores["sentiment"].label in ("negative", "neutral", "positive")
 
 
 def test_no_mentions_give_no_scores(panel: Panel) -> None:

@@ -23,7 +23,7 @@ from classifiers.text import LONGEST, normalise, normalise_all
         ("ref\u0443nd", "refynd"),
         ("sooooooo bad!!!!!!", "sooo bad!!!"),
         ("one\r\ntwo\tthree\u2028four", "one  two three four"),
-        ("Слава", "Слава"),
+        ("Слава ÉCOLE", "слава éCOLE"),
         ("", ""),
     ],
 )
