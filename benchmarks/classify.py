@@ -48,15 +48,17 @@ _HOSTILE = {
     "stacked marks": "e\u0301\u0301\u0301",
 }
 _START = """
-import resource, time
+import time
 begun = time.perf_counter()
 from classifiers.panel import Panel
 panel = Panel()
 loaded = time.perf_counter() - begun
 from datetime import UTC, datetime
 from earshot.mention import Mention
-panel.understand([Mention(network="file", native_id="1", author=None, text="where is my order", url="", posted_at=datetime(2026, 1, 1, tzinfo=UTC))])
-print(loaded, time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+at = datetime(2026, 1, 1, tzinfo=UTC)
+panel.understand([Mention(network="file", native_id="1", author=None, text="where is my order", url="", posted_at=at)])
+import psutil
+print(loaded, time.perf_counter() - begun, psutil.Process().memory_info().rss / 2**20)
 """
 
 

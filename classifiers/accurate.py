@@ -131,7 +131,7 @@ class Cascade:
     def version(self) -> str:
         return self.encoder.card.version
 
-    def read(self, texts: Sequence[str], fast: Mapping[str, Floats], languages: NDArray[np.str_]) -> Reading:
+    def read(self, texts: Sequence[str], fast: Mapping[str, Floats], languages: Sequence[str]) -> Reading:
         """Read those of a batch that need it and are in a language of the encoder. `fast`: (mentions, labels) for each question."""
         rows = self._least_certain(fast, np.isin(languages, self.encoder.card.languages))
         if not len(rows):

@@ -86,7 +86,7 @@ class Batch:
     def is_read(self, languages: frozenset[str] = KNOWN) -> NDArray[np.bool_]:
         """(mentions,) whether a mention says enough, in one of these languages, or in what may be one of them."""
         if languages not in self._is_read:
-            self._is_read[languages] = ~self.languages.is_short & self.languages.among(languages | {UNSURE})
+            self._is_read[languages] = self.languages.is_readable & self.languages.among(languages | {UNSURE})
         return self._is_read[languages]
 
     @cached_property

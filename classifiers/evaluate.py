@@ -24,7 +24,7 @@ from classifiers.batch import Batch
 from classifiers.panel import Panel
 from classifiers.report import of_brands, of_public_sets
 from classifiers.train import Table, as_mention, cross_scored, everything, fit, fit_base, served, tabulate
-from classifiers.training_data import PUBLIC, Post, Shelf, answered
+from classifiers.training_data import LESSONS_FOLDER, PUBLIC, Post, Shelf, answered
 from earshot.errors import EarshotError
 from earshot.mention import Score
 
@@ -52,10 +52,12 @@ def answer(panel: Panel, question: str, posts: Sequence[Post]) -> list[Score]:
     return batch.signed(question, [head.labels[number] for number in chosen.tolist()], values=sure, confidence=sure)
 
 
-def evaluated(shelf: Shelf, taught: Path | None, accurate: Path | None, share: float, *, in_full: bool) -> Iterator[str]:
+def evaluated(
+    shelf: Shelf, taught: Path | None, accurate: Path | None, share: float, *, lessons_folder: Path = LESSONS_FOLDER, in_full: bool
+) -> Iterator[str]:
     """The parts of the report, one after the other as they are ready. Raises `BadInput` and `ModelError`."""
     encoder = None if accurate is None else load(accurate)
-    listed = everything(shelf)
+    listed = everything(shelf, lessons_folder)
     base = fit_base(shelf, without=listed, taught=taught)
     table = tabulate(listed, base)
     is_dev = np.array([post.part == "dev" for post in table.posts])
@@ -83,13 +85,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--brief", action="store_true", help="leave out classes, confusions and the worst examples")
     parser.add_argument("--taught", type=Path, metavar="FILE", help="what an encoder thinks of the texts (python -m classifiers.teach)")
+    parser.add_argument("--lessons", type=Path, default=LESSONS_FOLDER, metavar="FOLDER", help="labelled posts of your own (CSV files)")
     parser.add_argument("--accurate", type=Path, metavar="FOLDER", help="an encoder that reads again what the weights are least certain of")
     parser.add_argument("--share", type=float, default=0.2, help="share of the posts that it reads")
     given = parser.parse_args(arguments)
     try:
-        sys.stdout.writelines(
-            f"{part}\n" for part in evaluated(Shelf(given.data_dir), given.taught, given.accurate, given.share, in_full=not given.brief)
+        parts = evaluated(
+            Shelf(given.data_dir), given.taught, given.accurate, given.share, lessons_folder=given.lessons, in_full=not given.brief
         )
+        sys.stdout.writelines(f"{part}\n" for part in parts)
     except EarshotError as err:
         sys.stderr.write(f"{err}\n")
         return 1

@@ -1,4 +1,4 @@
-"""In which language is it written? An ISO 639-1 code, or `unsure`.
+"""In which language is it written? An ISO 639-1 code, `other`, or `unsure`.
 
 Scripts decide where they can (Chinese, Japanese, Korean, Russian, Arabic …); among Latin letters the model decides between the languages
 it knows.
@@ -52,11 +52,11 @@ class Languages:
     known: tuple[str, ...]  #: every code that can be told, `unsure` among them
     number: NDArray[np.int64]  #: (mentions,) which of `known`
     confidence: NDArray[np.float64]  #: (mentions,)
-    is_short: NDArray[np.bool_]  #: (mentions,) too little to read, links and handles aside
+    is_readable: NDArray[np.bool_]  #: (mentions,) says enough, links and handles aside, and a close call is most likely English
 
     @property
     def codes(self) -> list[str]:
-        """(mentions,) ISO 639-1, or `unsure`."""
+        """(mentions,) ISO 639-1, `other` or `unsure`."""
         return [self.known[number] for number in self.number.tolist()]
 
     def among(self, codes: frozenset[str]) -> NDArray[np.bool_]:
@@ -65,7 +65,7 @@ class Languages:
 
 
 def language(batch: Batch) -> list[Score]:
-    """Label: ISO 639-1 code or `unsure`. Value: 0..1, the same as the confidence; 0 for `unsure`."""
+    """Label: ISO 639-1 code, `other` (Latin letters, none that we know), or `unsure`. Value: 0..1, the same as the confidence; 0 for `unsure`."""
     told = batch.languages
     return batch.signed("language", told.codes, values=told.confidence, confidence=told.confidence)
 
@@ -84,22 +84,22 @@ def tell(tokens: Tokens, probability: NDArray[np.float32], labels: tuple[str, ..
     script = np.where(mostly_han | (script == _HAN) | (script == _KANA), np.where(kana > 0.1 * np.maximum(han, 1), _KANA, _HAN), script)
     share = np.take_along_axis(letters, script[:, None], axis=1)[:, 0] / np.maximum(total, 1)
 
-    best = of_label[probability.argmax(axis=1)]
+    likeliest = of_label[probability.argmax(axis=1)]
     sure = probability.max(axis=1, initial=0.0).astype(np.float64)
-    best = np.where(sure >= np.where(best == english, _SURE, _SURE_FOREIGN), best, unsure)
+    best = np.where(sure >= np.where(likeliest == english, _SURE, _SURE_FOREIGN), likeliest, unsure)
     is_latin = script == _LATIN
     enough = np.where(mostly_han, total >= _LEAST_HAN, (total >= _LEAST_LETTERS) & (words >= _LEAST_WORDS))
     number = np.where(enough, np.where(is_latin, best, of_script[script]), unsure)
     confidence = np.where(is_latin, sure, np.where(_IS_SHARED[script], 0.7, 0.98) * np.maximum(share, 0.8))
-    return Languages(known, number, np.where(number == unsure, 0.0, confidence), is_short=~enough)
+    is_readable = enough & ((number != unsure) | (is_latin & (likeliest == english)))
+    return Languages(known, number, np.where(number == unsure, 0.0, confidence), is_readable)
 
 
 @cache
 def _codes(labels: tuple[str, ...]) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
-    """Every code, and which of them each script and each label of the model stands for; "other" is `unsure`."""
-    named = ["unsure" if label == "other" else label for label in labels]
-    known = tuple(sorted({*_SCRIPT_NAMES, *named}))
-    return known, np.array([known.index(name) for name in _SCRIPT_NAMES]), np.array([known.index(name) for name in named])
+    """Every code, and which of them each script and each label of the model stands for."""
+    known = tuple(sorted({*_SCRIPT_NAMES, *labels}))
+    return known, np.array([known.index(name) for name in _SCRIPT_NAMES]), np.array([known.index(label) for label in labels])
 
 
 @cache

@@ -46,7 +46,7 @@ class Head:
 
     def choose(self, probability: Floats) -> NDArray[np.intp]:
         """(texts,) the number of the label, from (texts, labels)."""
-        return np.argmax(probability * np.exp(self.lean), axis=1)
+        return np.asarray(np.argmax(probability * np.exp(self.lean), axis=1))
 
 
 @dataclass(frozen=True, slots=True)

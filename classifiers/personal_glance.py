@@ -135,7 +135,7 @@ def _are(kinds: Kinds, wanted: int) -> NDArray[np.bool_]:
 def _threes(points: Points, place: Places) -> NDArray[np.uint64]:
     """The three code points from `place` on as one number, in lower case where they are ASCII."""
     one, two, three = (points[place + step].astype(np.uint64) | np.uint64(0x20) for step in range(3))
-    return one << np.uint64(42) | two << np.uint64(21) | three
+    return np.asarray(one << np.uint64(42) | two << np.uint64(21) | three)
 
 
 @cache
@@ -178,7 +178,7 @@ _WITHIN = "@.-+_=# "  #: marks within numbers, addresses and links; others, such
 @cache
 def _folds() -> dict[int, str]:
     """What each disguised code point stands for: one ASCII character, or nothing."""
-    folds = {}
+    folds: dict[int, str] = {}
     for first, end in _STYLED:
         plain = {point: unicodedata.normalize("NFKC", chr(point)) for point in range(first, end)}
         folds |= {point: char for point, char in plain.items() if char.isascii() and (char.isalnum() or char in _WITHIN) and len(char) == 1}

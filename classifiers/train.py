@@ -1,4 +1,4 @@
-"""Fit the weights: `python -m classifiers.train DATA_DIR [--taught FILE.npz] [--out FOLDER]`.
+"""Fit the weights: `python -m classifiers.train DATA_DIR [--taught FILE.npz] [--lessons FOLDER] [--out FOLDER]`.
 
 Hints first: lines that large public sets taught, and the lines nearest to what an encoder thinks of a pool of texts (`--taught`, see
 `classifiers.teach`; without it the weights are less good). Then the heads: each is a logistic regression over hashed words, hints and cues,
@@ -35,6 +35,7 @@ from classifiers.training_data import (
     ANSWERS,
     LATIN_LANGUAGES,
     LESSONS,
+    LESSONS_FOLDER,
     NOT_TO_LEARN_FROM,
     OURS,
     PUBLIC,
@@ -165,9 +166,9 @@ def _from_encoder(file: Path, shelf: Shelf, rarity: Floats, *, without: Iterable
     return lines, {"taught": about, "taught_licences": dict(taught.about.licences)}
 
 
-def everything(shelf: Shelf) -> list[Post]:
-    """The labelled posts and our own, and after them the rows of the public sets that heads learn from: they teach no hint."""
-    to_brands = [*posts(shelf), *own_posts()]
+def everything(shelf: Shelf, lessons_folder: Path = LESSONS_FOLDER) -> list[Post]:
+    """The labelled posts and those of one's own, and after them the rows of the public sets that heads learn from: they teach no hint."""
+    to_brands = [*posts(shelf), *own_posts(lessons_folder)]
     rows = answered(shelf, "train", without=[post.text for post in to_brands])
     order = hashes([post.text for post in rows])
     sets = np.array([post.data_set for post in rows])
@@ -387,13 +388,13 @@ def summary(scored: Iterable[tuple[Post, ScoredMention]]) -> dict[str, float]:
     return found
 
 
-def train(shelf: Shelf, taught: Path | None = None) -> tuple[bytes, dict[str, Any]]:
+def train(shelf: Shelf, taught: Path | None = None, lessons_folder: Path = LESSONS_FOLDER) -> tuple[bytes, dict[str, Any]]:
     """Weights from everything that may teach, and their description with the cross-validated figures."""
-    listed = everything(shelf)
+    listed = everything(shelf, lessons_folder)
     base = fit_base(shelf, without=listed, taught=taught)
     table = tabulate(listed, base)
     fitted = fit(table, base, learnt=table.teaches)
-    licences = {each.data_set: each.licence for each in (*LESSONS, *ANSWERS)}
+    licences = {lesson.data_set: lesson.licence for lesson in LESSONS} | {answers.data_set: answers.licence for answers in ANSWERS}
     about = {
         "figures": summary(cross_scored(fitted)),
         "manifest": dict(sorted(shelf.manifest.items())),
@@ -424,10 +425,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m classifiers.train", description="Fit the weights that ship.")
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--taught", type=Path, metavar="FILE", help="what an encoder thinks of the texts (python -m classifiers.teach)")
+    parser.add_argument("--lessons", type=Path, default=LESSONS_FOLDER, metavar="FOLDER", help="labelled posts of your own (CSV files)")
     parser.add_argument("--out", type=Path, default=SHIPPED.parent, help="folder for weights and card (default: where they ship)")
     given = parser.parse_args(arguments)
     try:
-        install(given.out, *train(Shelf(given.data_dir), given.taught))
+        install(given.out, *train(Shelf(given.data_dir), given.taught, given.lessons))
     except EarshotError as err:
         say(str(err))
         return 1

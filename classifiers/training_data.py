@@ -275,13 +275,38 @@ def posts(shelf: Shelf) -> list[Post]:
     return listed
 
 
-def own_posts() -> list[Post]:
-    """The invented posts that ship with the program (`classifiers/lessons`)."""
-    content = files("classifiers").joinpath("lessons", "posts.csv").read_text(encoding="utf-8")
-    return [
-        Post(text=row["text"], lang=row["lang"], source="lessons", part="train", labels=_named(row), id=row["id"], data_set="lessons")
-        for row in csv.DictReader(content.splitlines(keepends=True))
-    ]
+LESSONS_FOLDER = Path(str(files("classifiers").joinpath("lessons")))
+
+
+def own_posts(folder: Path = LESSONS_FOLDER) -> list[Post]:
+    """The labelled posts of a folder of CSV files: by default the invented ones that ship with the program.
+
+    Raises `BadInput`, naming file and row, for what cannot be read or has a label that nobody knows.
+    """
+    found = []
+    for path in sorted(folder.glob("*.csv")):
+        try:
+            rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(keepends=True)))
+        except (OSError, UnicodeDecodeError, csv.Error) as err:
+            raise BadInput(f"labelled posts {path}: cannot be read ({err}); save the file as CSV in UTF-8") from err
+        found += [_own_post(row, f"labelled posts {path}, row {number}") for number, row in enumerate(rows, start=1)]
+    if not found:
+        raise BadInput(f"labelled posts {folder}: no CSV file with a row in it; see classifiers/lessons/README.md")
+    return found
+
+
+def _own_post(row: Row, place: str) -> Post:
+    try:
+        labels = _named(row)
+        post = Post(text=row["text"], lang=row["lang"], source="lessons", part="train", labels=labels, id=row["id"], data_set="lessons")
+    except (KeyError, ValueError, IndexError, TypeError) as err:
+        raise BadInput(f"{place}: lacks a column or has a label that is no number ({err}); see classifiers/lessons/README.md") from err
+    odd = {question: label for question, label in labels.items() if label not in {**QUESTIONS, **PUBLIC}[question]}
+    if odd:
+        raise BadInput(
+            f"{place}: {', '.join(f'{question} is {label!r}' for question, label in odd.items())}; see classifiers/lessons/README.md"
+        )
+    return post
 
 
 def answered(shelf: Shelf, part: str, *, without: Iterable[str] = ()) -> list[Post]:
@@ -308,8 +333,8 @@ def languages(shelf: Shelf, part: str) -> Iterator[tuple[str, str]]:
         if row["lang"] not in NOT_LATIN:
             yield row["text"], row["lang"] if row["lang"] in LATIN_LANGUAGES else "other"
     for row in shelf.rows("multilingual_sentiment", part):
-        if row["lang"] in LATIN_LANGUAGES:
-            yield row["text"], row["lang"]
+        if row["lang"] in LATIN_LANGUAGES or row["lang"] == "hi":  # Hindi in Latin letters, mixed with English
+            yield row["text"], row["lang"] if row["lang"] in LATIN_LANGUAGES else "other"
     for data_set in ("tweet_sentiment", "goemotions"):
         yield from ((row["text"], "en") for row in shelf.rows(data_set, part)[:4000])
 

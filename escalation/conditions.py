@@ -42,7 +42,7 @@ _LABELS = re.compile(rf"({_NAME}) +(is not|is|not in|in) +(\S.*)")
 _NUMBER = re.compile(rf"({_NAME})(?:\.(value|confidence))? *(>=|<=|>|<) *(\$?[\w.+-]+)")
 _POSSIBLE = (
     'possible are "anger is angry", "anger is not calm", "intent in question, suggestion", "intent not in spam, other", '
-    '"anger.value >= 0.35", "needs.confidence < $sure_needs", "network is x", "lang in en, zh", "followers > 10000"'
+    '"anger.value >= 0.35", "tier.confidence < $sure_staff", "network is x", "lang in en, zh", "followers > 10000"'
 )
 
 

@@ -48,6 +48,7 @@ LANGUAGES = {
     "ja": "Japanese",
     "ko": "Korean",
     "nl": "Dutch",
+    "other": "another language",
     "pt": "Portuguese",
     "ru": "Russian",
     "unsure": "language unsure",

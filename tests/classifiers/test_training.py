@@ -13,7 +13,7 @@ from tiny_encoder import write
 from classifiers import evaluate
 from classifiers.model import load
 from classifiers.train import install, main
-from classifiers.training_data import LESSONS, Shelf, lessons, posts, same_text
+from classifiers.training_data import LESSONS, Shelf, lessons, own_posts, posts, same_text
 from earshot.errors import BadInput, ModelError
 
 #: Columns and a few invented rows for every set that weights learn from.
@@ -45,20 +45,23 @@ SETS: dict[str, tuple[str, Sequence[Sequence[str]]]] = {
     "clinc150": ("text", (("what is the capital of peru",),)),
     "sms_spam": ("text,spam", (("win a prize now", "1"), ("home soon", "0"))),
     "social_spam": ("text,spam", (("visit my channel", "1"), ("great song", "0"))),
+    "tweet_irony": ("text,label", (("oh great, mondays", "1"), ("it is monday", "0"))),
+    "zh_assistant_intents": ("text", (("打开音乐",), ("明天天气",))),
     "zh_spam_types": ("text", (("加 微信 领 红包",),)),
     "language_id": (
         "text,lang",
         (("guten morgen zusammen", "de"), ("buongiorno a tutti", "it"), ("goedemorgen allemaal", "nl"), ("dzień dobry", "pl")),
     ),
 }
+THINGS = tuple("sun moon star sky rain snow wind tree leaf root seed rose fern moss lake pond sea wave sand dune".split())
 POSTS = [
-    ("question", "1", "common", "0", "0", "0", "none", "how do i reset the lamp {}"),
-    ("problem", "1", "specialist", "1", "-1", "1", "safety", "the lamp sparks every {} minutes"),
-    ("complaint", "1", "account", "2", "-1", "0", "legal", "liars you charged me {} times i will sue"),
-    ("praise", "0", "none", "0", "1", "0", "none", "love my lamp, day {}"),
-    ("other", "0", "none", "0", "0", "0", "privacy", "lamp {} on the shelf"),
+    ("question", "1", "common", "0", "0", "0", "none", "community", "how do i reset the lamp {}"),
+    ("problem", "1", "specialist", "1", "-1", "1", "safety", "tier_2", "the lamp sparks every {} minutes"),
+    ("complaint", "1", "account", "2", "-1", "0", "legal", "tier_1", "liars you charged me {} times i will sue"),
+    ("praise", "0", "none", "0", "1", "0", "none", "none", "love my lamp, day {}"),
+    ("other", "0", "none", "0", "0", "0", "privacy", "none", "lamp {} on the shelf"),
 ]
-_LABELLED = "id,source,lang,text,intent,asks,needs,anger,sentiment,urgent,risk"
+_LABELLED = "id,source,lang,text,intent,asks,needs,anger,sentiment,urgent,risk,tier"
 
 
 def write_set(folder: Path, name: str, part: str, header: str, rows: Sequence[Sequence[str]]) -> None:
@@ -73,7 +76,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     for name, (header, rows) in SETS.items():
         for part in ("train", "dev"):
-            write_set(folder, name, part, header, rows)
+            many = [(f"{text} {thing}", *rest) for thing in (THINGS if part == "train" else ("",)) for text, *rest in rows]
+            write_set(folder, name, part, header, many)
     words = ("one", "two", "three", "four", "five", "six", "seven", "eight")
     for name, part, source in (("triage_posts", "train", "shop"), ("triage_posts", "dev", "shop"), ("invented_posts", "train", "")):
         rows = [
@@ -85,18 +89,29 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with labelled posts of one's own."""
+    folder = tmp_path_factory.mktemp("own")
+    rows = [(f"own{n}", "", "zh", text, intent, *rest) for n, (intent, *rest, text) in enumerate(POSTS)]
+    text = io.StringIO()
+    csv.writer(text).writerows([_LABELLED.split(","), *rows])
+    (folder / "posts.csv").write_text(text.getvalue(), encoding="utf-8")
+    return folder
+
+
 def test_every_lesson_has_a_licence_that_does_not_forbid_it() -> None:
     assert all("NC" not in lesson.licence and "academic" not in lesson.licence for lesson in LESSONS)
 
 
 def test_texts_that_judge_the_heads_teach_no_signal(data: Path) -> None:
-    taught = lessons(Shelf(data), without=["WHAT a lovely, morning!! @someone"])
-    assert "what a lovely morning" not in taught.texts
-    assert "this is dreadful" in taught.texts
+    taught = lessons(Shelf(data), without=["YOU fool, sun!! @someone"])
+    assert "you fool sun" not in taught.texts
+    assert "you fool moon" in taught.texts
 
 
 def test_posts_of_forbidden_sources_never_teach(tmp_path: Path, data: Path) -> None:
-    row = ("t1", "airline_support_unlabelled", "en", "late again", "complaint", "1", "account", "2", "-1", "0", "none")
+    row = ("t1", "airline_support_unlabelled", "en", "late again", "complaint", "1", "account", "2", "-1", "0", "none", "tier_1")
     write_set(tmp_path, "triage_posts", "train", _LABELLED, [row])
     write_set(tmp_path, "triage_posts", "dev", _LABELLED, [row])
     write_set(tmp_path, "invented_posts", "train", _LABELLED, [(*row[:1], "", *row[2:])])
@@ -112,10 +127,10 @@ def test_texts_that_read_alike_are_the_same() -> None:
     assert same_text("@Shop  My LAMP, https://t.co/x broke!") == same_text("my lamp broke")
 
 
-def test_the_same_data_give_the_same_weights_and_worse_ones_are_refused(data: Path, tmp_path: Path) -> None:
+def test_the_same_data_give_the_same_weights_and_worse_ones_are_refused(data: Path, own: Path, tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
-    assert main([str(data), "--out", str(one)]) == 0
-    assert main([str(data), "--out", str(other)]) == 0
+    assert main([str(data), "--lessons", str(own), "--out", str(one)]) == 0
+    assert main([str(data), "--lessons", str(own), "--out", str(other)]) == 0
     assert (one / "heads.safetensors").read_bytes() == (other / "heads.safetensors").read_bytes()
     model = load(one / "heads.safetensors")
     assert model.heads["anger"].labels == ("calm", "annoyed", "angry")
@@ -130,16 +145,16 @@ def test_the_same_data_give_the_same_weights_and_worse_ones_are_refused(data: Pa
     assert (one / "heads.safetensors").read_bytes() == before
 
 
-def test_evaluation_judges_what_an_encoder_adds(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert evaluate.main([str(data), "--brief", "--accurate", str(write(tmp_path / "words")), "--share", "0.5"]) == 0
+def test_evaluation_judges_what_an_encoder_adds(data: Path, own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main([str(data), "--lessons", str(own), "--brief", "--accurate", str(write(tmp_path / "words")), "--share", "0.5"]) == 0
     out = capsys.readouterr().out
     assert "dev, learnt from train" in out
     assert "the same, the encoder reads 50%" in out
     assert "cross-validated" not in out
 
 
-def test_evaluation_prints_figures_of_held_out_and_cross_validated_posts(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert evaluate.main([str(data)]) == 0
+def test_evaluation_prints_figures_of_held_out_and_cross_validated_posts(data: Path, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main([str(data), "--lessons", str(own)]) == 0
     printed = capsys.readouterr().out
     assert "dev, learnt from train: 40 posts" in printed
     assert "train + dev, cross-validated: 80 posts" in printed
@@ -149,3 +164,33 @@ def test_evaluation_prints_figures_of_held_out_and_cross_validated_posts(data: P
 def test_evaluation_without_data_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate.main([str(tmp_path)]) == 1
     assert "triage_posts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"anger": "very"}, r"row 1: .*no number"),
+        ({"intent": "gossip"}, "row 1: intent is 'gossip'"),
+        ({"urgent": "7"}, r"row 1: .*no number"),
+    ],
+)
+def test_a_post_of_ones_own_with_a_wrong_label_is_named(tmp_path: Path, cells: dict[str, str], message: str) -> None:
+    row = dict(zip(_LABELLED.split(","), ("o1", "", "en", "hello there", *POSTS[0][:-1]), strict=True)) | cells
+    (tmp_path / "posts.csv").write_text(f"{_LABELLED}\n{','.join(row.values())}\n", encoding="utf-8")
+    with pytest.raises(BadInput, match=message):
+        own_posts(tmp_path)
+
+
+def test_a_folder_without_posts_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no CSV file with a row in it"):
+        own_posts(tmp_path)
+
+
+def test_the_posts_that_ship_are_labelled_by_the_guide() -> None:
+    for post in own_posts():
+        labels = post.labels
+        to_staff = labels["anger"] == "angry" or labels["risk"] != "none" or labels["needs"] == "account" or labels["intent"] == "cancel"
+        tier = "tier_2" if labels["needs"] == "specialist" else "tier_1" if to_staff else "community"
+        if labels["asks"] == "no":
+            tier = "none" if labels["risk"] in ("none", "privacy") else "tier_1"
+        assert labels["tier"] == tier, post.id

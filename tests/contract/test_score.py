@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-QUESTIONS = {"sentiment", "anger", "intent", "asks", "needs", "risk", "urgent", "language"}
+QUESTIONS = {"sentiment", "anger", "intent", "asks", "needs", "risk", "urgent", "toxicity", "spam", "language"}
 LABELS = {
     "sentiment": {"negative", "neutral", "positive"},
     "anger": {"calm", "annoyed", "angry"},
@@ -25,6 +25,8 @@ LABELS = {
     "asks": {"yes", "no"},
     "needs": {"common", "specialist", "account", "none"},
     "urgent": {"yes", "no"},
+    "toxicity": {"yes", "no"},
+    "spam": {"yes", "no"},
     "risk": {"none", "safety", "legal", "press", "privacy"},
 }
 
@@ -70,7 +72,7 @@ def test_every_line_has_the_promised_shape(scored: subprocess.CompletedProcess[b
         assert set(line["scores"]) >= QUESTIONS
         for question, score in line["scores"].items():
             assert set(score) == {"label", "value", "confidence", "by"}
-            assert score["label"] in LABELS.get(question, {score["label"]})
+            assert score["label"] in LABELS.get(question, {score["label"]}) | {"unsure"}
             assert 0 <= score["confidence"] <= 1
         assert set(line["route"]) == {"tier", "outcome", "reason"}
         assert line["route"]["tier"] in {"community", "tier_1", "tier_2", "none"}

@@ -23,6 +23,7 @@ CALM_QUESTION = {
     "asks": ("yes", 0.97, 0.95),
     "needs": ("common", 1.0, 0.9),
     "urgent": ("no", 0.05, 0.9),
+    "tier": ("community", 0.9, 0.9),
     "risk": ("none", 0.0, 0.97),
     "personal_data": ("none", 0.0, 1.0),
     "influence": ("top 25 %", 0.8, 0.6),
@@ -46,7 +47,7 @@ def test_a_calm_common_question_goes_to_the_community() -> None:
     decided = route(scored())
     assert (decided.tier, decided.outcome, decided.due_at) == (Tier.COMMUNITY, Outcome.AUTOMATIC, NOW + timedelta(hours=2))
     assert decided.reason
-    assert set(decided.reads) == {"needs", "asks", "intent"}
+    assert set(decided.reads) == {"tier", "needs", "intent"}
 
 
 AUTOMATIC = [
@@ -59,8 +60,9 @@ AUTOMATIC = [
     ({"risk": ("privacy", 1.0, 0.9)}, Tier.TIER_1),
     ({"personal_data": ("phone", 1.0, 1.0)}, Tier.TIER_1),
     ({"intent": ("cancel", 1.0, 0.9)}, Tier.TIER_1),
-    ({"needs": ("account", 1.0, 0.9)}, Tier.TIER_1),
-    ({"needs": ("specialist", 1.0, 0.9)}, Tier.TIER_2),
+    ({"tier": ("tier_1", 0.0, 0.9)}, Tier.TIER_1),
+    ({"tier": ("tier_2", 0.0, 0.9)}, Tier.TIER_2),
+    ({"tier": ("none", 0.0, 0.9)}, Tier.NONE),
     ({"asks": ("no", 0.03, 0.97)}, Tier.NONE),
     ({"asks": ("no", 0.03, 0.97), "anger": ("angry", 0.9, 0.9)}, Tier.NONE),
     ({"asks": ("no", 0.03, 0.97), "risk": ("privacy", 1.0, 0.9)}, Tier.NONE),
@@ -74,13 +76,13 @@ UNSURE = [
     ({"anger": ("calm", 0.3, 0.7)}, Tier.TIER_1),
     ({"risk": ("safety", 1.0, 0.3)}, Tier.TIER_1),
     ({"risk": ("none", 0.3, 0.7)}, Tier.TIER_1),
-    ({"asks": ("no", 0.4, 0.6)}, Tier.NONE),
-    ({"asks": ("yes", 0.6, 0.6)}, Tier.COMMUNITY),
-    ({"needs": ("specialist", 1.0, 0.4)}, Tier.TIER_2),
-    ({"needs": ("account", 1.0, 0.4)}, Tier.TIER_1),
-    ({"needs": ("common", 1.0, 0.4)}, Tier.COMMUNITY),
-    ({"needs": ("none", 1.0, 0.9)}, Tier.TIER_1),
-    ({"intent": ("cancel", 1.0, 0.3)}, Tier.TIER_1),
+    ({"sentiment": ("negative", -0.8, 0.9)}, Tier.COMMUNITY),
+    ({"tier": ("none", 0.0, 0.3)}, Tier.NONE),
+    ({"tier": ("tier_2", 0.0, 0.3)}, Tier.TIER_2),
+    ({"tier": ("tier_1", 0.0, 0.3)}, Tier.TIER_1),
+    ({"tier": ("community", 0.4, 0.4)}, Tier.COMMUNITY),
+    ({"needs": ("account", 0.0, 0.9)}, Tier.COMMUNITY),
+    ({"intent": ("complaint", 1.0, 0.9)}, Tier.COMMUNITY),
 ]
 
 
@@ -98,7 +100,7 @@ def test_what_the_classifiers_are_unsure_of_is_a_proposal(changed: dict[str, tup
     assert decided.due_at is not None
 
 
-@pytest.mark.parametrize("name", ["language", "anger", "asks", "needs", "risk", "personal_data"])
+@pytest.mark.parametrize("name", ["language", "anger", "asks", "needs", "risk", "tier", "personal_data"])
 def test_a_missing_score_asks_a_person(name: str) -> None:
     decided = route(scored(without=name))
     assert (decided.tier, decided.outcome, decided.rule) == (Tier.TIER_1, Outcome.REVIEW, MISSING)
@@ -129,7 +131,7 @@ def test_a_post_from_before_there_were_networks_has_a_route() -> None:
 def test_safety_does_not_wait_for_working_hours() -> None:
     night = NOW.replace(hour=2)
     assert route(scored(posted_at=night, risk=("safety", 1.0, 0.9)), now=night).due_at == night + timedelta(minutes=30)
-    assert route(scored(posted_at=night, needs=("account", 1.0, 0.9)), now=night).due_at == night.replace(hour=11)
+    assert route(scored(posted_at=night, tier=("tier_1", 0.0, 0.9)), now=night).due_at == night.replace(hour=11)
 
 
 def test_rules_may_ask_the_mention_itself() -> None:
@@ -151,6 +153,6 @@ def test_rules_may_ask_the_mention_itself() -> None:
 def test_a_preview_says_what_would_change() -> None:
     old = default_policy()
     new = parse_policy(old.text.replace("may_be_angry = { value = 0.08", "may_be_angry = { value = 0.01"))
-    seen = preview([scored(), scored(needs=("account", 1.0, 0.9))], old, new, now=NOW)
+    seen = preview([scored(), scored(tier=("tier_1", 0.0, 0.9))], old, new, now=NOW)
     assert (seen.mentions, seen.ways) == (2, (("community (automatic) -> tier 1 (review)", 1),))
     assert seen.changes[0].after.rule == "may_be_angry"
