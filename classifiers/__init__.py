@@ -15,7 +15,7 @@ and one line in `CLASSIFIERS` below. The shared tests in `tests/classifiers` run
 
 | question | labels | value |
 |---|---|---|
-| language | ISO 639-1, other, unsure | 0..1 probability of the label; 0 for unsure |
+| language | ISO 639-1, other, unsure | 0..1 probability of the likeliest language; 0 where there is too little to read |
 | sentiment | negative, neutral, positive | -1..1 P(positive) - P(negative) |
 | anger | calm, annoyed, angry | 0..1 P(angry) |
 | intent | question, problem, complaint, praise, suggestion, purchase, cancel, spam, other | 0..1 probability of the likeliest label |

@@ -20,8 +20,8 @@ from earshot.mention import Score
 if TYPE_CHECKING:
     from classifiers.batch import Batch
 
-_SURE = 0.6  #: of a Latin language, English included
-_SURE_FOREIGN = 0.9
+_SURE = 0.5  #: of English
+_SURE_FOREIGN = 0.8
 _LEAST_LETTERS = 6  #: in Latin and other alphabets
 _LEAST_WORDS = 2
 _LEAST_HAN = 2
@@ -51,7 +51,8 @@ _IS_SHARED = np.isin(_SCRIPT_NAMES, _SHARED_SCRIPTS)
 class Languages:
     known: tuple[str, ...]  #: every code that can be told, `unsure` among them
     number: NDArray[np.int64]  #: (mentions,) which of `known`
-    confidence: NDArray[np.float64]  #: (mentions,)
+    value: NDArray[np.float64]  #: (mentions,) how probable the likeliest language is; 0 where there is too little to read
+    is_told: NDArray[np.bool_]  #: (mentions,) not `unsure`
     is_readable: NDArray[np.bool_]  #: (mentions,) says enough, links and handles aside, and a close call is most likely English
 
     @property
@@ -65,9 +66,12 @@ class Languages:
 
 
 def language(batch: Batch) -> list[Score]:
-    """Label: ISO 639-1 code, `other` (Latin letters, none that we know), or `unsure`. Value: 0..1, the same as the confidence; 0 for `unsure`."""
+    """Label: ISO 639-1 code, `other` (Latin letters, none that we know), or `unsure`.
+
+    Value: 0..1, probability of the likeliest language; 0 where there is too little to read.
+    """
     told = batch.languages
-    return batch.signed("language", told.codes, values=told.confidence, confidence=told.confidence)
+    return batch.signed("language", told.codes, values=told.value, confidence=np.where(told.is_told, told.value, 0.0))
 
 
 def tell(tokens: Tokens, probability: NDArray[np.float32], labels: tuple[str, ...]) -> Languages:
@@ -92,7 +96,7 @@ def tell(tokens: Tokens, probability: NDArray[np.float32], labels: tuple[str, ..
     number = np.where(enough, np.where(is_latin, best, of_script[script]), unsure)
     confidence = np.where(is_latin, sure, np.where(_IS_SHARED[script], 0.7, 0.98) * np.maximum(share, 0.8))
     is_readable = enough & ((number != unsure) | (is_latin & (likeliest == english)))
-    return Languages(known, number, np.where(number == unsure, 0.0, confidence), is_readable)
+    return Languages(known, number, np.where(enough, np.round(confidence, 4), 0.0), number != unsure, is_readable)
 
 
 @cache
@@ -110,7 +114,11 @@ def _are(known: tuple[str, ...], codes: frozenset[str]) -> NDArray[np.bool_]:
 def _letters(tokens: Tokens) -> NDArray[np.int64]:
     """(texts, scripts) letters of each script, in words that are neither links nor masks; a word is of the script that it begins with."""
     script = _script_of()[np.minimum(tokens.first, 0xFFFF)]
-    counted = (script >= 0) & ~tokens.is_mark & ~((tokens.word == _not_words()[0]) | (tokens.word == _not_words()[1]) | (tokens.word == _not_words()[2]))
+    counted = (
+        (script >= 0)
+        & ~tokens.is_mark
+        & ~((tokens.word == _not_words()[0]) | (tokens.word == _not_words()[1]) | (tokens.word == _not_words()[2]))
+    )
     cells = tokens.text_of[counted] * len(_SCRIPTS) + script[counted]
     width = (tokens.end - tokens.start)[counted] / (1 + np.searchsorted(_WIDER, tokens.first[counted], side="right"))
     letters = np.bincount(cells, width, minlength=tokens.n * len(_SCRIPTS))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from classifiers.batch import Batch
 from earshot.mention import Score
 
-
 #: Public sets taught these, beside English and Chinese.
 LANGUAGES = frozenset({"ar", "de", "en", "es", "fr", "hi", "it", "pt", "zh"})
 

@@ -53,7 +53,7 @@ SETS: dict[str, tuple[str, Sequence[Sequence[str]]]] = {
         (("guten morgen zusammen", "de"), ("buongiorno a tutti", "it"), ("goedemorgen allemaal", "nl"), ("dzień dobry", "pl")),
     ),
 }
-THINGS = tuple("sun moon star sky rain snow wind tree leaf root seed rose fern moss lake pond sea wave sand dune".split())
+THINGS = [f"{thing}{place}" for thing in ("sun", "moon", "star", "sky", "rain") for place in ("rise", "light", "ray", "fall")]
 POSTS = [
     ("question", "1", "common", "0", "0", "0", "none", "community", "how do i reset the lamp {}"),
     ("problem", "1", "specialist", "1", "-1", "1", "safety", "tier_2", "the lamp sparks every {} minutes"),
@@ -105,9 +105,9 @@ def test_every_lesson_has_a_licence_that_does_not_forbid_it() -> None:
 
 
 def test_texts_that_judge_the_heads_teach_no_signal(data: Path) -> None:
-    taught = lessons(Shelf(data), without=["YOU fool, sun!! @someone"])
-    assert "you fool sun" not in taught.texts
-    assert "you fool moon" in taught.texts
+    taught = lessons(Shelf(data), without=["YOU fool, sunrise!! @someone"])
+    assert "you fool sunrise" not in taught.texts
+    assert "you fool moonrise" in taught.texts
 
 
 def test_posts_of_forbidden_sources_never_teach(tmp_path: Path, data: Path) -> None:

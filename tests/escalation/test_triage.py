@@ -70,8 +70,9 @@ AUTOMATIC = [
     ({"intent": ("suggestion", 1.0, 0.9)}, Tier.COMMUNITY),
 ]
 UNSURE = [
-    ({"language": ("unsure", 0.0, 0.0)}, Tier.TIER_1),
-    ({"language": ("unsure", 0.0, 0.0), "asks": ("no", 0.0, 0.0)}, Tier.NONE),
+    ({"language": ("unsure", 0.4, 0.0)}, Tier.TIER_1),
+    ({"language": ("unsure", 0.0, 0.0)}, Tier.NONE),
+    ({"intent": ("problem", 0.9, 0.9), "tier": ("none", 0.0, 0.9), "asks": ("no", 0.1, 0.9)}, Tier.NONE),
     ({"language": ("de", 0.9, 0.9), "asks": ("no", 0.01, 0.3)}, Tier.TIER_1),
     ({"anger": ("calm", 0.3, 0.7)}, Tier.TIER_1),
     ({"risk": ("safety", 1.0, 0.3)}, Tier.TIER_1),

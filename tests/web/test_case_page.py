@@ -42,7 +42,7 @@ def test_it_shows_thread_scores_author_route_and_history(site: Site, boss: TestC
         "resonance",
         "Policy",
         "Triage",
-        "to community",
+        "community",
     ):
         assert shown in page, shown
 

@@ -130,7 +130,7 @@ def test_a_row_says_how_often_it_was_passed_on(site: Site, boss: TestClient) -> 
 
 def test_the_handle_is_shown_beside_an_empty_name(site: Site, boss: TestClient) -> None:
     site.for_community()
-    site.hear("My hub is broken, it blinks red", by=Author(network="x", native_id="z", handle="zed", name="\u200b\u3164"))
+    site.hear("My hub is broken, it blinks red, what can I do?", by=Author(network="x", native_id="z", handle="zed", name="\u200b\u3164"))
     assert "@zed" in boss.get("/queue").text
 
 
