@@ -129,8 +129,8 @@ def tokenise(texts: Sequence[str]) -> Tokens:
 
 
 def hashed(tokens: Tokens) -> list[Rows]:
-    """The buckets of each text, by kind: words, pairs, three single characters in a row, what stands after a negation, shouted and stretched
-    words, character spans.
+    """The buckets of each text, by kind: words, pairs, three single characters in a row, what stands after a negation, shouted words,
+    stretched words, character spans.
     """
     word, text_of, single = tokens.word, tokens.text_of, tokens.is_single
     together = text_of[:-1] == text_of[1:]
