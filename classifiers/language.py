@@ -114,11 +114,8 @@ def _are(known: tuple[str, ...], codes: frozenset[str]) -> NDArray[np.bool_]:
 def _letters(tokens: Tokens) -> NDArray[np.int64]:
     """(texts, scripts) letters of each script, in words that are neither links nor masks; a word is of the script that it begins with."""
     script = _script_of()[np.minimum(tokens.first, 0xFFFF)]
-    counted = (
-        (script >= 0)
-        & ~tokens.is_mark
-        & ~((tokens.word == _not_words()[0]) | (tokens.word == _not_words()[1]) | (tokens.word == _not_words()[2]))
-    )
+    link, e_mail, number = _not_words()
+    counted = (script >= 0) & ~tokens.is_mark & (tokens.word != link) & (tokens.word != e_mail) & (tokens.word != number)
     cells = tokens.text_of[counted] * len(_SCRIPTS) + script[counted]
     width = (tokens.end - tokens.start)[counted] / (1 + np.searchsorted(_WIDER, tokens.first[counted], side="right"))
     letters = np.bincount(cells, width, minlength=tokens.n * len(_SCRIPTS))

@@ -1,8 +1,9 @@
 """The one normalisation that every question shares: what two posts that read alike have in common, in one pass over a batch.
 
 Links become ``link``, handles ``@``, an e-mail address ``name xemailx``, a long number ``xnumberx``; HTML entities are resolved;
-width and ligatures are folded (NFKC); capitals beyond ASCII are made small; zero-width and direction marks vanish; letters of another alphabet that pose as Latin inside a
-Latin word are read as Latin; runs are cut to three. Other capitals are kept: they tell. Every step is linear in the text, whatever the text.
+width and ligatures are folded (NFKC); zero-width and direction marks vanish; letters of another alphabet that pose as Latin inside
+a Latin word are read as Latin; runs are cut to three. Capitals of ASCII are kept: they tell. Every step is linear in the text,
+whatever the text.
 """
 
 from __future__ import annotations
