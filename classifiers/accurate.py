@@ -29,6 +29,7 @@ FORMAT = "earshot-encoder-1"
 CARD, TOKENIZER = "heads.json", "tokenizer.json"
 _AT_ONCE = 16  #: texts; on a CPU more at once are no faster, and more padding is read
 _COUNTS = 0.5  #: how much the encoder's log probabilities count beside the fast model's, see docs/decisions/0025
+_DECIDES = "tier"
 _LEAST = 1e-9  #: no model is surer than that
 
 Floats = NDArray[np.float32]
@@ -110,8 +111,9 @@ class Reading:
 class Cascade:
     """The fast model answers everything; the least certain `share` of each batch is read by the encoder, too.
 
-    The certainty of a mention is the lowest confidence among the questions that the encoder answers. A batch of one is read whenever
-    the share is above 0: where little comes in, there is time.
+    The certainty of a mention is how far the likeliest tier lies before the second, since the tier decides who answers; where the encoder
+    does not know tiers, the mean of that over the questions that it answers. A batch of one is read whenever the share is above 0: where
+    little comes in, there is time.
     """
 
     def __init__(self, encoder: Encoder, heads: Mapping[str, Head], *, share: float) -> None:
@@ -140,9 +142,15 @@ class Cascade:
         return Reading(rows, {name: _joined(fast[name][rows], slow[name][:, order]) for name, order in self._order.items()})
 
     def _least_certain(self, fast: Mapping[str, Floats], readable: NDArray[np.bool_]) -> NDArray[np.int64]:
-        certainty = np.min([fast[name].max(axis=1) for name in self._order], axis=0)
+        certainty = np.mean([_margin(fast[name]) for name in ((_DECIDES,) if _DECIDES in self._order else self._order)], axis=0)
         most = min(ceil(round(self.share * len(readable), 6)), int(readable.sum()))
         return np.sort(np.argsort(np.where(readable, certainty, np.inf), kind="stable")[:most])
+
+
+def _margin(probability: Floats) -> Floats:
+    """(texts,) how far the likeliest label lies before the second."""
+    best = np.partition(probability, -2, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2])
 
 
 def _joined(fast: Floats, slow: Floats) -> Floats:

@@ -18,7 +18,7 @@ from earshot.registry import load
 Question = Callable[[Batch], Sequence[Score]]
 
 _AT_ONCE = 2048  #: mentions; larger batches leave the processor's cache
-_MOST_PARTS = 60
+_MOST_PARTS = 40
 _PART = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\s\u2e80-\u9fff\uf900-\ufaff]+")
 _EXPLAINED = ("sentiment", "anger", "intent", "asks", "needs", "urgent", "risk")
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
@@ -77,7 +77,7 @@ class Panel:
     def explain(self, text: str, *, most: int = 6) -> dict[str, tuple[Weighed, ...]]:
         """For each question of the model the parts of `text` that weighed most, strongest first.
 
-        The fast model explains, also where the accurate one was asked: sixty variants of a text are too many for it.
+        The fast model explains, also where the accurate one was asked: forty variants of a text are too many for it.
         A part weighs what its removal takes from the probability of the label: so taking out the strongest words does move the score.
         """
         spans = _parts(text)
