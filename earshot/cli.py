@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -36,6 +37,7 @@ def main() -> None:
     """Run the command line; errors that we expect become one clear line and exit status 2."""
     from earshot.errors import EarshotError
 
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # workers stand side by side: one core each
     try:
         app()
     except EarshotError as err:
