@@ -245,7 +245,9 @@ def in_toml(text: str) -> str:
 
 def label(question: str, name: str) -> str:
     """The label of a question as pages say it."""
-    return LANGUAGES.get(name, name) if question == "language" else ANSWERED.get((question, name), name)
+    if question == "language":
+        return LANGUAGES.get(name, name)
+    return name.replace("_", " ") if question == "tier" else ANSWERED.get((question, name), name)
 
 
 def strayed(question: str, found: Strayed) -> str:
