@@ -18,22 +18,22 @@ from classifiers.lines import Floats, Matrix, counts, logistic, rarity_of, scale
 from classifiers.training_data import Row, Shelf
 
 
-def told(train: Sequence[Row], dev: Sequence[Row], column: str, *, strength: float) -> list[str]:
-    """The label of each dev row."""
+def told(train: Sequence[Row], dev: Sequence[Row], column: str, *, strength: float, cued: float = 0.0) -> list[str]:
+    """The label of each dev row; `cued`: how much cues count beside the words."""
     labels = sorted({row[column] for row in train})
     raw, cues = counts([row["text"] for row in train])
     rarity: Floats = rarity_of(raw)
     lines = logistic(
-        _beside(scaled(raw, rarity), cues), np.array([labels.index(row[column]) for row in train]), len(labels), strength=strength
+        _beside(scaled(raw, rarity), cues * cued), np.array([labels.index(row[column]) for row in train]), len(labels), strength=strength
     )
     raw, cues = counts([row["text"] for row in dev])
-    said = lines(_beside(scaled(raw, rarity), cues))
+    said = lines(_beside(scaled(raw, rarity), cues * cued))
     number = said.argmax(axis=1) if said.shape[1] > 1 else (said[:, 0] > 0).astype(int)
     return [labels[each] for each in number.tolist()]
 
 
 def _beside(words: Matrix, cues: Floats) -> Matrix:
-    return sparse.hstack([words, sparse.csr_matrix(cues * 0.5)], dtype=np.float32).tocsr()
+    return sparse.hstack([words, sparse.csr_matrix(cues)], dtype=np.float32).tocsr()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     true, given = of("banking77", "intent", 20.0)
     print(f"banking77: accuracy {np.mean(np.array(true) == np.array(given)):.3f} on {len(true)}")
     parts = [[{**row, "asks": str(row["act"] == "QUE")} for row in shelf.rows("tweet_acts", part)] for part in ("train", "dev")]
-    true, given = [row["asks"] for row in parts[1]], told(parts[0], parts[1], "asks", strength=5.0)
+    true, given = [row["asks"] for row in parts[1]], told(parts[0], parts[1], "asks", strength=5.0, cued=0.5)
     question = next(each for each in figures(true, given, [1.0] * len(true)).classes if each.label == "True")
     print(f"tweet_acts: question F1 {question.f1:.3f} (precision {question.precision:.2f}, recall {question.recall:.2f}) on {len(true)}")
     true, given = of("zh_weibo_emotion", "label", 2.0)
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = [*shelf.rows("zh_shopping_reviews", "train"), *shelf.rows("zh_shopping_reviews", "dev")]
     for kind in sorted({row["category"] for row in rows}):
         unseen = [row for row in rows if row["category"] == kind]
-        given = told([row for row in rows if row["category"] != kind], unseen, "label", strength=2.0)
+        given = told([row for row in rows if row["category"] != kind], unseen, "label", strength=2.0, cued=0.5)
         found = figures([row["label"] for row in unseen], given, [1.0] * len(unseen))
         print(f"  unseen {kind}: macro-F1 {found.macro_f1:.3f} on {len(unseen)}")
 
