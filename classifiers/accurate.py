@@ -22,7 +22,7 @@ from msgspec import DecodeError, Meta, Struct, json
 from numpy.typing import NDArray
 
 from classifiers.encoder_text import prepare
-from classifiers.model import Head, softmax
+from classifiers.model import Head, margin, softmax
 from earshot.errors import ConfigurationError, ModelError
 
 FORMAT = "earshot-encoder-1"
@@ -142,15 +142,9 @@ class Cascade:
         return Reading(rows, {name: _joined(fast[name][rows], slow[name][:, order]) for name, order in self._order.items()})
 
     def _least_certain(self, fast: Mapping[str, Floats], readable: NDArray[np.bool_]) -> NDArray[np.int64]:
-        certainty = np.mean([_margin(fast[name]) for name in ((_DECIDES,) if _DECIDES in self._order else self._order)], axis=0)
+        certainty = np.mean([margin(fast[name]) for name in ((_DECIDES,) if _DECIDES in self._order else self._order)], axis=0)
         most = min(ceil(round(self.share * len(readable), 6)), int(readable.sum()))
         return np.sort(np.argsort(np.where(readable, certainty, np.inf), kind="stable")[:most])
-
-
-def _margin(probability: Floats) -> Floats:
-    """(texts,) how far the likeliest label lies before the second."""
-    best = np.partition(probability, -2, axis=1)
-    return np.asarray(best[:, -1] - best[:, -2])
 
 
 def _joined(fast: Floats, slow: Floats) -> Floats:

@@ -12,7 +12,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.features import Phrases, Tokens, tokenise
+from classifiers.features import Phrases, Tokens, masks
 from classifiers.risk_words import KINDS, listed
 
 _MOST = 3  #: counts are cut here: the tenth insult says no more than the third
@@ -84,7 +84,7 @@ def _form(tokens: Tokens) -> NDArray[np.float64]:
         ends[said] = first[(stop - 1)[said]] == ord("?")
     width = tokens.end - tokens.start
     word = tokens.word
-    links, e_mails, numbers = _masks()
+    links, e_mails, numbers = masks()
     columns = [
         share(first == ord("?")),
         share(first == ord("!")),
@@ -102,11 +102,3 @@ def _form(tokens: Tokens) -> NDArray[np.float64]:
         np.bincount(of[(first >= 0x3400) & (first <= 0x9FFF)], minlength=n) / np.maximum(length, 1),
     ]
     return np.stack(columns, axis=1)
-
-
-@cache
-def _masks() -> tuple[np.uint64, np.uint64, np.uint64]:
-    """What normalised texts hold in place of links, e-mail addresses and long numbers."""
-    tokens = tokenise(["link xemailx xnumberx"])
-    link, e_mail, number = tokens.word
-    return link, e_mail, number

@@ -152,6 +152,13 @@ def fingerprint() -> int:
     return int(index @ np.arange(1, len(index) + 1))
 
 
+@cache
+def masks() -> tuple[np.uint64, np.uint64, np.uint64]:
+    """The words that normalised texts hold in place of links, e-mail addresses and long numbers."""
+    link, e_mail, number = tokenise(["link xemailx xnumberx"]).word
+    return link, e_mail, number
+
+
 class Phrases:
     """Finds listed phrases in a batch by comparing hashes: the price does not grow with the list.
 

@@ -32,7 +32,6 @@ class Figures:
     n: int
     macro_f1: float  #: mean over the labels that occur
     calibration_error: float  #: mean distance of confidence from accuracy, in ten bins
-    by_chance: float  #: what that distance would be if every confidence were true, from so few answers
     classes: tuple[Class, ...]
     confusion: Mapping[tuple[str, str], int]  #: (true, given) -> posts
 
@@ -51,7 +50,6 @@ def figures(true: Sequence[str], given: Sequence[str], confidence: Sequence[floa
         n=len(true),
         macro_f1=_ratio(sum(found.f1 for found in classes), len(classes)),
         calibration_error=_calibration_error(np.array([t == g for t, g in zip(true, given, strict=True)]), np.array(confidence)),
-        by_chance=_by_chance(np.array(confidence)),
         classes=tuple(classes),
         confusion=dict(pairs),
     )

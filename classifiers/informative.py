@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from classifiers.model import margin
 from earshot.mention import ScoredMention
 
 #: languages that the heads learn
@@ -22,7 +23,7 @@ _LONGEST = 1_000
 
 def margins(probabilities: Mapping[str, NDArray[np.float32]], questions: Sequence[str]) -> NDArray[np.float64]:
     """(mentions,) 0..1: how far the likeliest label lies before the second, in the mean of `questions`; near 0 the model guesses."""
-    return np.asarray(np.mean([_margin(probabilities[question]) for question in questions], axis=0), np.float64)
+    return np.asarray(np.mean([margin(probabilities[question]) for question in questions], axis=0), np.float64)
 
 
 def most_informative(scored: Sequence[ScoredMention], margin: Sequence[float], *, most: int) -> list[int]:
@@ -44,11 +45,6 @@ def most_informative(scored: Sequence[ScoredMention], margin: Sequence[float], *
             runs.append(own)
             intents[intent] += 1
     return chosen
-
-
-def _margin(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    best = np.partition(probability, -2, axis=1)
-    return np.asarray(best[:, -1] - best[:, -2])
 
 
 def _can_teach(scored: ScoredMention) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.features import Tokens, tokenise
+from classifiers.features import Tokens, masks
 from earshot.mention import Score
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _are(known: tuple[str, ...], codes: frozenset[str]) -> NDArray[np.bool_]:
 def _letters(tokens: Tokens) -> NDArray[np.int64]:
     """(texts, scripts) letters of each script, in words that are neither links nor masks; a word is of the script that it begins with."""
     script = _script_of()[np.minimum(tokens.first, 0xFFFF)]
-    link, e_mail, number = _not_words()
+    link, e_mail, number = masks()
     counted = (script >= 0) & ~tokens.is_mark & (tokens.word != link) & (tokens.word != e_mail) & (tokens.word != number)
     cells = tokens.text_of[counted] * len(_SCRIPTS) + script[counted]
     width = (tokens.end - tokens.start)[counted] / (1 + np.searchsorted(_WIDER, tokens.first[counted], side="right"))
@@ -129,9 +129,3 @@ def _script_of() -> NDArray[np.int64]:
         for first, last in ranges:
             table[first : last + 1] = number
     return table
-
-
-@cache
-def _not_words() -> NDArray[np.uint64]:
-    tokens = tokenise(["link", "xemailx", "xnumberx"])
-    return tokens.word

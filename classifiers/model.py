@@ -202,3 +202,9 @@ def _product(kinds: Sequence[Rows], table: Floats) -> Floats:
 def softmax(logits: Floats) -> Floats:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def margin(probability: Floats) -> Floats:
+    """(texts,) how far the likeliest label lies before the second, from (texts, labels)."""
+    best = np.partition(probability, -2, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2])

@@ -74,9 +74,6 @@ class FittedHead:
     shift: Floats
     lean: Floats
 
-    def columns(self, words: Matrix, cues: Floats) -> Floats:
-        return self.words(words) + cues @ self.mix
-
 
 @dataclass(frozen=True, slots=True)
 class Base:
