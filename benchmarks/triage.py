@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from classifiers.commands import ask_for_lessons
 from classifiers.figures import figures, wilson
-from classifiers.train import cross_scored, everything, fit, fit_base, tabulate
+from classifiers.train import cross_scored, fit, laid_out
 from classifiers.training_data import Post, Shelf
 from earshot.case import Outcome, Route, Tier
 from escalation.policy import default_policy, parse_policy
@@ -38,15 +39,12 @@ def report(title: str, routed: Sequence[tuple[Post, Route]]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data_dir", type=Path)
-    parser.add_argument("--taught", type=Path, help="what an encoder thinks of the texts, as the weights that ship had it")
+    ask_for_lessons(parser)
     parser.add_argument("--policy", type=Path, help="a policy of your own (default: the one that ships)")
     given = parser.parse_args(arguments)
     policy = parse_policy(given.policy.read_text(encoding="utf-8")) if given.policy else default_policy()
     shelf = Shelf(given.data_dir)
-    listed = everything(shelf)
-    base = fit_base(shelf, without=listed, taught=given.taught)
-    table = tabulate(listed, base)
+    table, base = laid_out(shelf, given.taught, given.lessons)
     scored = cross_scored(fit(table, base, learnt=table.teaches))
     routes = triage([each for _, each in scored], policy, now=datetime(2026, 1, 1, tzinfo=UTC))
     routed = [(post, route) for (post, _), route in zip(scored, routes, strict=True)]

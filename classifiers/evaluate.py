@@ -21,9 +21,10 @@ import numpy as np
 
 from classifiers.accurate import load
 from classifiers.batch import Batch
+from classifiers.commands import ask_for_lessons
 from classifiers.panel import Panel
 from classifiers.report import of_brands, of_public_sets
-from classifiers.train import Table, as_mention, cross_scored, everything, fit, fit_base, served, tabulate
+from classifiers.train import Table, as_mention, cross_scored, fit, laid_out, served
 from classifiers.training_data import LESSONS_FOLDER, PUBLIC, Post, Shelf, answered
 from earshot.errors import EarshotError
 from earshot.mention import Score
@@ -57,9 +58,7 @@ def evaluated(
 ) -> Iterator[str]:
     """The parts of the report, one after the other as they are ready. Raises `BadInput` and `ModelError`."""
     encoder = None if accurate is None else load(accurate)
-    listed = everything(shelf, lessons_folder)
-    base = fit_base(shelf, without=listed, taught=taught)
-    table = tabulate(listed, base)
+    table, base = laid_out(shelf, taught, lessons_folder)
     is_dev = np.array([post.part == "dev" for post in table.posts])
     fitted = fit(table, base, learnt=table.teaches & ~is_dev)
     model = served(base, fitted.heads)
@@ -82,10 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m classifiers.evaluate", description="Figures of all heads on posts that they had not seen."
     )
-    parser.add_argument("data_dir", type=Path)
+    ask_for_lessons(parser)
     parser.add_argument("--brief", action="store_true", help="leave out classes, confusions and the worst examples")
-    parser.add_argument("--taught", type=Path, metavar="FILE", help="what an encoder thinks of the texts (python -m classifiers.teach)")
-    parser.add_argument("--lessons", type=Path, default=LESSONS_FOLDER, metavar="FOLDER", help="labelled posts of your own (CSV files)")
     parser.add_argument("--accurate", type=Path, metavar="FOLDER", help="an encoder that reads again what the weights are least certain of")
     parser.add_argument("--share", type=float, default=0.2, help="share of the posts that it reads")
     given = parser.parse_args(arguments)

@@ -21,12 +21,13 @@ from msgspec import json
 from numpy.typing import NDArray
 
 from classifiers.accurate import CARD, FORMAT, TOKENIZER, Card, Columns, load
-from classifiers.commands import positive, say
+from classifiers.commands import carried_out, positive, say
 from classifiers.encoder_card import encoder_card
 from classifiers.encoder_data import HEADS, MISSING, TEACHERS, Example, licences, to_judge, to_learn
 from classifiers.figures import figures
+from classifiers.report import f1_of, macro_f1, macro_recall
 from classifiers.training_data import Shelf
-from earshot.errors import BadInput, ConfigurationError, EarshotError, ModelError
+from earshot.errors import BadInput, ConfigurationError, ModelError
 
 VERSION = "1"
 ONNX = "encoder.int8.onnx"
@@ -34,6 +35,8 @@ REMEDY = 'pip install "earshot[train]" (torch, some 5 GB)'
 _POSTS = ("triage_posts", "invented_posts")
 _CHUNK = 32  #: batches; within so many, texts of one length stand together
 _LEAST_AGREEMENT = 0.9  #: of labels, between torch and int8; with less, the export went wrong
+#: What a head is compared by, where it is not macro-F1.
+_MEASURES = {"tweet_sentiment": ("macro-recall", macro_recall), "irony": ("F1 of yes", f1_of("yes"))}
 _TEMPERATURES = np.geomspace(0.25, 4.0, 33)
 
 Floats = NDArray[np.float32]
@@ -130,12 +133,8 @@ def judge(answers: Mapping[str, Floats], examples: Sequence[Example]) -> list[Ju
             continue
         given = [labels[number] for number in answers[head][rows].argmax(axis=1).tolist()]
         found = figures([examples[row].labels[head] for row in rows], given, answers[head][rows].max(axis=1).tolist())
-        measure, figure = "macro-F1", found.macro_f1
-        if head == "tweet_sentiment":
-            measure, figure = "macro-recall", float(np.mean([each.recall for each in found.classes]))
-        elif head == "irony":
-            measure, figure = "F1 of yes", next((each.f1 for each in found.classes if each.label == "yes"), 0.0)
-        judged.append(Judged(head, measure, round(figure, 4), len(rows)))
+        measure, of = _MEASURES.get(head, ("macro-F1", macro_f1))
+        judged.append(Judged(head, measure, round(of(found), 4), len(rows)))
     return judged
 
 
@@ -220,13 +219,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--languages", nargs="+", default=["en"], help="languages of the posts that teach; the encoder must know them")
     given = parser.parse_args(arguments)
     recipe = Recipe(epochs=given.epochs, threads=given.threads)
-    try:
+
+    def work() -> str:
         finetune(Shelf(given.data_dir), given.encoder, given.out, recipe=recipe, languages=given.languages)
-    except EarshotError as err:
-        say(str(err))
-        return 1
-    say(f"written to {given.out}")
-    return 0
+        return f"written to {given.out}"
+
+    return carried_out(work)
 
 
 if __name__ == "__main__":

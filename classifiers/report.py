@@ -12,6 +12,7 @@ from classifiers.training_data import QUESTIONS, Post
 from earshot.mention import Score, ScoredMention
 
 Scored = Sequence[tuple[Post, ScoredMention]]
+Answered = tuple[Post, Score]
 _WORST = 5
 
 
@@ -55,6 +56,15 @@ def of_brands(title: str, scored: Scored, *, in_full: bool) -> str:
     """A table of all questions by language; `in_full` adds classes, confusions and the worst examples."""
     lines = ["", f"{title}: {len(scored)} posts"]
     lines.append(f"{'':12}{'':4}{'posts':>7}{'macro-F1':>10}{'unsure':>9}   calibration error beyond chance (95 % interval)")
+    for question, lang, chosen in by_question(scored):
+        found = judge(chosen, question)
+        lines.append(f"{question:12}{lang:4}{_line(found, chosen, question)}")
+        lines += _in_detail(found, chosen, question) if in_full else []
+    return "\n".join([*lines, *_anger(scored)])
+
+
+def by_question(scored: Scored) -> Iterator[tuple[str, str, list[Answered]]]:
+    """(question, language, posts with their answers), for each question and language that has some."""
     for question in QUESTIONS:
         for lang in ("en", "zh"):
             chosen = [
@@ -63,27 +73,23 @@ def of_brands(title: str, scored: Scored, *, in_full: bool) -> str:
                 if post.lang == lang and (answer := each.score(question)) and question in post.labels
             ]
             if chosen:
-                lines.append(f"{question:12}{lang:4}{_line(chosen, question)}")
-                lines += _in_detail(chosen, question) if in_full else []
-    return "\n".join([*lines, *_anger(scored)])
+                yield question, lang, chosen
 
 
-def _line(chosen: Sequence[tuple[Post, Score]], question: str) -> str:
-    found = judge(chosen, question)
+def _line(found: Figures, chosen: Sequence[Answered], question: str) -> str:
     right = [post.labels[question] == answer.label for post, answer in chosen]
     beyond, low, high = excess(right, [answer.confidence for _, answer in chosen])
     unsure = sum(answer.label == "unsure" for _, answer in chosen) / len(chosen)
     return f"{found.n:7}{found.macro_f1:10.3f}{unsure:9.1%}   {beyond:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
-def judge(chosen: Sequence[tuple[Post, Score]], question: str) -> Figures:
+def judge(chosen: Sequence[Answered], question: str) -> Figures:
     return figures(
         [post.labels[question] for post, _ in chosen], [answer.label for _, answer in chosen], [answer.confidence for _, answer in chosen]
     )
 
 
-def _in_detail(chosen: Sequence[tuple[Post, Score]], question: str) -> Iterator[str]:
-    found = judge(chosen, question)
+def _in_detail(found: Figures, chosen: Sequence[Answered], question: str) -> Iterator[str]:
     for each in found.classes:
         given = sorted(((number, label) for (true, label), number in found.confusion.items() if true == each.label), reverse=True)
         confused = ", ".join(f"{label} {number}" for number, label in given[:4])

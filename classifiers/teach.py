@@ -23,10 +23,10 @@ from msgspec import DecodeError, Struct, json
 from numpy.typing import NDArray
 
 from classifiers.accurate import CARD, Columns, Encoder, load
-from classifiers.commands import positive, say
+from classifiers.commands import carried_out, positive, say
 from classifiers.encoder_data import READINGS, Pool, hash_of, licences, to_read
 from classifiers.training_data import Shelf
-from earshot.errors import BadInput, EarshotError
+from earshot.errors import BadInput
 
 FORMAT = "earshot-taught-1"
 REMEDY = 'pip install "earshot[accurate]"'
@@ -169,16 +169,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="file for the logits, *.npz; it holds no text")
     parser.add_argument("--texts", type=positive, help="read so many texts at most (default: all)")
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> str:
         about = teach(Shelf(given.data_dir), given.encoder, given.out, most=given.texts)
-    except EarshotError as err:
-        say(str(err))
-        return 1
+        return f"{about.texts} texts read, written to {given.out}"
+
+    try:
+        return carried_out(work)
     except KeyboardInterrupt:
         say(f"stopped; the same command goes on from {_parts_folder(given.out)}")
         return 130
-    say(f"{about.texts} texts read, written to {given.out}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from classifiers.card import card_text
-from classifiers.commands import say
+from classifiers.commands import ask_for_lessons, carried_out, say
 from classifiers.cues import names as cue_names
 from classifiers.features import fingerprint
-from classifiers.figures import figures, worse
+from classifiers.figures import worse
 from classifiers.lines import Floats, Lines, Matrix, counts, logistic, rarity_of, ridge, scaled
 from classifiers.model import FORMAT, SHIPPED, Model, decode, softmax
 from classifiers.panel import Panel
+from classifiers.report import Scored, by_question, judge
 from classifiers.training_data import (
     ANSWERS,
     LATIN_LANGUAGES,
@@ -50,7 +51,7 @@ from classifiers.training_data import (
     posts,
     same_texts,
 )
-from earshot.errors import BadInput, EarshotError, ModelError
+from earshot.errors import BadInput, ModelError
 from earshot.mention import Mention, ScoredMention
 
 HEADS: Mapping[str, tuple[str, ...]] = {**QUESTIONS, **PUBLIC}
@@ -203,6 +204,13 @@ def tabulate(listed: Sequence[Post], base: Base) -> Table:
         calibrates=np.array([post.is_post or not (post.taught_hints or post.data_set in OURS) for post in listed], bool),
         number=number,
     )
+
+
+def laid_out(shelf: Shelf, taught: Path | None = None, lessons_folder: Path = LESSONS_FOLDER) -> tuple[Table, Base]:
+    """All that heads learn from and are judged by, and the base under it."""
+    listed = everything(shelf, lessons_folder)
+    base = fit_base(shelf, without=listed, taught=taught)
+    return tabulate(listed, base), base
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,23 +381,14 @@ def cross_scored(fitted: Fitted) -> list[tuple[Post, ScoredMention]]:
     return scored
 
 
-def summary(scored: Iterable[tuple[Post, ScoredMention]]) -> dict[str, float]:
+def summary(scored: Scored) -> dict[str, float]:
     """ "anger en" -> macro-F1, for each question and language."""
-    found, listed = {}, list(scored)
-    for question in QUESTIONS:
-        for lang in ("en", "zh"):
-            chosen = [(post.labels[question], each.score(question)) for post, each in listed if post.lang == lang]
-            answers = [(true, answer.label, answer.confidence) for true, answer in chosen if answer is not None]
-            if answers:
-                found[f"{question} {lang}"] = round(figures(*zip(*answers, strict=True)).macro_f1, 4)
-    return found
+    return {f"{question} {lang}": round(judge(chosen, question).macro_f1, 4) for question, lang, chosen in by_question(scored)}
 
 
 def train(shelf: Shelf, taught: Path | None = None, lessons_folder: Path = LESSONS_FOLDER) -> tuple[bytes, dict[str, Any]]:
     """Weights from everything that may teach, and their description with the cross-validated figures."""
-    listed = everything(shelf, lessons_folder)
-    base = fit_base(shelf, without=listed, taught=taught)
-    table = tabulate(listed, base)
+    table, base = laid_out(shelf, taught, lessons_folder)
     fitted = fit(table, base, learnt=table.teaches)
     licences = {lesson.data_set: lesson.licence for lesson in LESSONS} | {answers.data_set: answers.licence for answers in ANSWERS}
     about = {
@@ -420,18 +419,15 @@ def install(folder: Path, content: bytes, described: Mapping[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m classifiers.train", description="Fit the weights that ship.")
-    parser.add_argument("data_dir", type=Path)
-    parser.add_argument("--taught", type=Path, metavar="FILE", help="what an encoder thinks of the texts (python -m classifiers.teach)")
-    parser.add_argument("--lessons", type=Path, default=LESSONS_FOLDER, metavar="FOLDER", help="labelled posts of your own (CSV files)")
+    ask_for_lessons(parser)
     parser.add_argument("--out", type=Path, default=SHIPPED.parent, help="folder for weights and card (default: where they ship)")
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> str:
         install(given.out, *train(Shelf(given.data_dir), given.taught, given.lessons))
-    except EarshotError as err:
-        say(str(err))
-        return 1
-    say(f"written to {given.out}")
-    return 0
+        return f"written to {given.out}"
+
+    return carried_out(work)
 
 
 if __name__ == "__main__":
