@@ -8,6 +8,7 @@ What comes out is a `Change`: safetensors bytes of some hundred kilobytes that `
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,11 +18,11 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from classifiers.cues import cues
-from classifiers.features import Rows, hashed, tokenise
+from classifiers.features import tokenise
 from classifiers.figures import figures
 from classifiers.model import Floats, Head, Model, softmax
 from classifiers.text import normalise_all
-from classifiers.training_data import own_posts, same_texts
+from classifiers.training_data import Post, own_posts, same_texts
 from earshot.errors import ModelError
 
 FORMAT = "earshot-change-1"
@@ -76,11 +77,21 @@ class _Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class _Read:
+    """Every text that teaches or judges, read once for all questions: those with labels, behind them the posts of our own."""
+
+    rows: Matrix  #: (texts, buckets) scaled to length one
+    columns: Floats  #: (texts, columns) of all heads, as they are now
+    is_judge: NDArray[np.bool_]
+    rehearsed: Sequence[Post]
+
+
+@dataclass(frozen=True, slots=True)
 class _Examples:
     """Texts with the number of their label, as one head sees them."""
 
-    rows: Matrix  #: (texts, buckets) scaled to length one
-    columns: Floats  #: (texts, columns) as the head has them now
+    rows: Matrix
+    columns: Floats  #: (texts, columns) of the head
     number: Numbers
     counted: Floats
     is_judge: NDArray[np.bool_]
@@ -90,12 +101,13 @@ class _Examples:
 def learn(model: Model, labels: Sequence[Label]) -> Learnt:
     """Move the heads of `model` to where `labels` say, question by question; labels that it does not know are left aside."""
     judged, moved = [], {}
-    for question in dict.fromkeys(each.question for each in labels):
-        head = model.heads.get(question)
-        known = [each for each in labels if each.question == question and head is not None and each.label in head.labels]
-        if head is None or not known:
-            continue
-        verdict, move = _learn(model, head, known)
+    known = [each for each in labels if each.question in model.heads and each.label in model.heads[each.question].labels]
+    if not known:
+        return Learnt((), None)
+    read = _read(model, known)
+    for question in dict.fromkeys(each.question for each in known):
+        head = model.heads[question]
+        verdict, move = _learn(model, head, [each for each in known if each.question == question], _examples(head, known, read))
         judged.append(verdict)
         if move is not None:
             moved[question] = move
@@ -112,9 +124,8 @@ def changed(model: Model, change: bytes, *, version: str) -> Model:
     return replace(model, version=version, table=table, bias=bias)
 
 
-def _learn(model: Model, head: Head, labels: Sequence[Label]) -> tuple[Judged, _Moved | None]:
+def _learn(model: Model, head: Head, labels: Sequence[Label], examples: _Examples) -> tuple[Judged, _Moved | None]:
     corrections = sum(each.corrects for each in labels)
-    examples = _examples(model, head, labels)
     judges = examples.is_judge & examples.is_label
     teaches = ~examples.is_judge
     rehearsal = examples.is_judge & ~examples.is_label
@@ -148,36 +159,41 @@ def _learn(model: Model, head: Head, labels: Sequence[Label]) -> tuple[Judged, _
     return verdict, move
 
 
-def _examples(model: Model, head: Head, labels: Sequence[Label]) -> _Examples:
-    rehearsed = [post for post in own_posts() if post.labels.get(head.name) in head.labels]
+def _read(model: Model, labels: Sequence[Label]) -> _Read:
+    from classifiers.lines import bags, scaled  # SciPy, which a worker that only takes a change up does not need
+
+    rehearsed = own_posts()
     texts = [*(each.text for each in labels), *(post.text for post in rehearsed)]
-    given = [*(each.label for each in labels), *(post.labels[head.name] for post in rehearsed)]
-    counted = [*(_CORRECTION_COUNTS if each.corrects else 1.0 for each in labels), *(1.0 for _ in rehearsed)]
     tokens = tokenise(normalise_all(texts))
-    return _Examples(
-        rows=_scaled(hashed(tokens), np.sqrt(model.table[:, -1])),
-        columns=model.columns(tokens, cues(tokens))[:, head.first : head.last],
-        number=np.array([head.labels.index(label) for label in given]),
-        counted=np.array(counted, np.float32),
-        is_judge=np.array([hash_of(alike) % _HELD_BACK == 0 for alike in same_texts(texts)]),
-        is_label=np.arange(len(texts)) < len(labels),
+    return _Read(
+        rows=scaled(bags(tokens), np.sqrt(model.table[:, -1])),
+        columns=model.columns(tokens, cues(tokens)),
+        is_judge=np.array([_number_of(alike) % _HELD_BACK == 0 for alike in same_texts(texts)]),
+        rehearsed=rehearsed,
     )
 
 
-def hash_of(text: str) -> int:
+def _examples(head: Head, labels: Sequence[Label], read: _Read) -> _Examples:
+    """Those texts of `read`, `labels` first, that have a label for this head."""
+    given = [
+        *(each.label if each.question == head.name else None for each in labels),
+        *(post.labels.get(head.name) for post in read.rehearsed),
+    ]
+    counted = [_CORRECTION_COUNTS if each.corrects else 1.0 for each in labels] + [1.0] * len(read.rehearsed)
+    chosen = np.array([row for row, label in enumerate(given) if label in head.labels])
+    return _Examples(
+        rows=read.rows[chosen],
+        columns=read.columns[chosen, head.first : head.last],
+        number=np.array([head.labels.index(label) for label in given if label in head.labels]),
+        counted=np.array(counted, np.float32)[chosen],
+        is_judge=read.is_judge[chosen],
+        is_label=chosen < len(labels),
+    )
+
+
+def _number_of(text: str) -> int:
     """The same on every machine and in every run."""
-    import zlib
-
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
-
-
-def _scaled(kinds: Sequence[Rows], rarity: Floats) -> Matrix:
-    from scipy.sparse import csr_matrix, diags
-
-    texts = len(kinds[0].begin) - 1
-    counts = sum(csr_matrix((np.ones(len(kind.index), np.float32), kind.index, kind.begin), shape=(texts, len(rarity))) for kind in kinds)
-    length = np.sqrt(np.maximum(counts @ (rarity * rarity), 1e-9))
-    return (diags((1 / length).astype(np.float32)) @ counts @ diags(rarity)).tocsr()
 
 
 def _probability(model: Model, head: Head, columns: Floats) -> Floats:

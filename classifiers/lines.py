@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from classifiers.cues import cues
-from classifiers.features import BUCKETS, hashed, tokenise
+from classifiers.features import BUCKETS, Tokens, hashed, tokenise
 from classifiers.text import normalise_all
 
 _AT_ONCE = 1024
@@ -40,10 +40,15 @@ def counts(texts: Sequence[str]) -> tuple[Matrix, Floats]:
     rows, dense = [sparse.csr_matrix((0, BUCKETS), dtype=np.float32)], [np.zeros((0, cues(tokenise([])).shape[1]), np.float32)]
     for first in range(0, len(texts), _AT_ONCE):
         tokens = tokenise(normalise_all(texts[first : first + _AT_ONCE]))
-        kinds = [(np.ones(len(kind.index), np.float32), kind.index, kind.begin) for kind in hashed(tokens)]
-        rows.append(sum(sparse.csr_matrix(kind, shape=(tokens.n, BUCKETS)) for kind in kinds))
+        rows.append(bags(tokens))
         dense.append(cues(tokens))
     return sparse.vstack(rows).tocsr(), np.vstack(dense)
+
+
+def bags(tokens: Tokens) -> Matrix:
+    """(texts, buckets) how often each hashed feature occurs."""
+    kinds = [(np.ones(len(kind.index), np.float32), kind.index, kind.begin) for kind in hashed(tokens)]
+    return sum(sparse.csr_matrix(kind, shape=(tokens.n, BUCKETS)) for kind in kinds)
 
 
 def rarity_of(words: Matrix) -> Floats:
