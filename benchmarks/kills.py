@@ -259,7 +259,7 @@ def _environment(world: World, url: str, x_url: str, reddit_url: str, folder: Pa
         """,
         encoding="utf-8",
     )
-    settings = {"DATABASE_URL": url, "LOG_FORMAT": "json", "BATCH": "20", "REPLY_SPACING": "0", "UNDO_SECONDS": "0", "LEASE_SECONDS": "30"}
+    settings = {"DATABASE_URL": url, "LOG_FORMAT": "json", "BATCH": "20", "REPLY_SPACING": "0", "UNDO_SECONDS": "0", "LEASE_SECONDS": "10"}
     ours = {"EARSHOT_CONFIG": str(config)} | {f"EARSHOT_{name}": value for name, value in settings.items()}
     return {**os.environ, **ours, **world.environ("x"), **world.environ("reddit")}
 

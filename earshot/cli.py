@@ -66,13 +66,14 @@ def _root(
 def demo(
     port: Annotated[int | None, typer.Option(help="Port of the pages; 0 takes a free one.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Play the whole story without pages, print what came of it, and stop.")] = False,
+    days: Annotated[int, typer.Option(min=1, max=14, help="With --check: play only so many of its days.")] = 14,
     database_url: Annotated[str | None, typer.Option(help="Keep the demo's database here instead of a temporary file.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other chances.")] = 7,
 ) -> None:
     """Show the whole product on an invented brand: local networks, invented people, real pages."""
     from earshot.demo import play
 
-    play(port=port, check=check, database_url=database_url, seed=seed)
+    play(port=port, check=check, days=days, database_url=database_url, seed=seed)
 
 
 @app.command()

@@ -40,7 +40,7 @@ class Office:
 
     def __post_init__(self) -> None:
         self.by = staff(self.store).id
-        self.source: Source = self.network.source(deadline=0.5)
+        self.source: Source = self.network.source()
 
     def answer(self, text: str = "Hold the ring for five seconds.", *, author: str = "ann") -> int:
         """Somebody asks, we answer; the case whose reply is in the outbox now."""
@@ -62,6 +62,11 @@ class Office:
             posted_at=self.now,
             thread_id=native_id,
         )
+
+    def gives_up_soon(self) -> None:
+        """Where the network is to hang: waiting for it is the time that the test takes."""
+        self.source = self.network.source(deadline=0.5)
+        self.source.find_reply("t1_0" if self.network.name == "reddit" else "1", "nothing yet")
 
     def send(self, *, worker: Worker | None = None) -> int:
         sources = {self.network.name: self.source}
@@ -129,6 +134,7 @@ def test_a_reply_is_posted_and_its_address_kept(office: Office) -> None:
 def test_a_reply_that_was_taken_while_its_answer_was_lost_is_posted_once(office: Office, fault: Callable[[], object]) -> None:
     """It went out twice elsewhere: Postiz #1813."""
     case_id = office.answer()
+    office.gives_up_soon()
     office.network.faults.on(office.network.writes, fault(), method="POST")  # type: ignore[arg-type]
     office.send()
     assert (office.standing(case_id), office.state(case_id)) == (1, ReplyState.UNKNOWN)
@@ -139,6 +145,7 @@ def test_a_reply_that_was_taken_while_its_answer_was_lost_is_posted_once(office:
 @pytest.mark.parametrize("fault", [breaks, hangs, lambda: answers(503)])
 def test_a_reply_that_never_arrived_is_proven_absent_before_it_is_sent_again(office: Office, fault: Callable[[], object]) -> None:
     case_id = office.answer()
+    office.gives_up_soon()
     office.network.faults.on(office.network.writes, fault(), method="POST")  # type: ignore[arg-type]
     office.send()
     assert (office.standing(case_id), office.state(case_id)) == (0, ReplyState.UNKNOWN)

@@ -8,8 +8,8 @@ performance  the playing: fast up to the present moment, then live
 """
 
 
-def play(*, port: int | None = None, check: bool = False, database_url: str | None = None, seed: int = 7) -> None:
+def play(*, port: int | None = None, check: bool = False, days: int = 14, database_url: str | None = None, seed: int = 7) -> None:
     """See `earshot.demo.playing.play`; what it takes is loaded when it is asked for."""
     from earshot.demo.playing import play as play_it
 
-    play_it(port=port, check=check, database_url=database_url, seed=seed)
+    play_it(port=port, check=check, days=days, database_url=database_url, seed=seed)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from earshot.demo.agenda import Clock
 from earshot.demo.performance import Performance
-from earshot.demo.result import Result, result_of
+from earshot.demo.result import LEAST_SOLVED, Result, result_of
 from earshot.demo.stage import PASSWORD, Stage, set_stage
 from earshot.demo.story import ENDS, live_from, read_story, with_a_rush
 from earshot.scheduler import utc_now
@@ -44,8 +44,8 @@ _DAYS = (
 )
 
 
-def play(*, port: int | None = None, check: bool = False, database_url: str | None = None, seed: int = 7) -> None:
-    """Play the story and show it, until stopped. `check`: play all of it at once without a visitor, print what came of it, and stop.
+def play(*, port: int | None = None, check: bool = False, days: int = 14, database_url: str | None = None, seed: int = 7) -> None:
+    """Play the story and show it, until stopped. `check`: play `days` of it at once without a visitor, print what came of it, and stop.
 
     Raises `EarshotError` when the port is taken, the database is in use, or the check finds that something went wrong.
     """
@@ -53,14 +53,14 @@ def play(*, port: int | None = None, check: bool = False, database_url: str | No
     console, story = Console(highlight=False), with_a_rush(read_story(seed=seed))
     began = utc_now() - live_from(story)
     port = (0 if check else PORT) if port is None else port
-    upto = ENDS if check else live_from(story)
+    upto = min(timedelta(days=days), ENDS) if check else live_from(story)
     with (
         _interruptible(),
         set_stage(story, Clock(began), port=port, database_url=database_url, seed=seed) as stage,
         closing(Performance(stage, began=began, upto=upto, seed=seed)) as performance,
     ):
         if check:
-            _check(console, performance)
+            _check(console, performance, least_solved=LEAST_SOLVED * upto // ENDS)
         else:
             _show(console, stage, performance)
 
@@ -81,11 +81,11 @@ def _interruptible() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
-def _check(console: Console, performance: Performance) -> None:
+def _check(console: Console, performance: Performance, *, least_solved: int) -> None:
     _catch_up(console, performance)
     result = result_of(performance)
     _print_result(console, result)
-    result.check()
+    result.check(least_solved=least_solved)
 
 
 def _show(console: Console, stage: Stage, performance: Performance) -> None:

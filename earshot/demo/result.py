@@ -50,7 +50,7 @@ class Result:
             ("angry cases", f"{self.angry}  (to super-users without a look: {self.angry_to_community})"),
         ]
 
-    def check(self, *, least_solved: int = LEAST_SOLVED) -> None:
+    def check(self, *, least_solved: int) -> None:
         """Raise `EarshotError` when the playing shows that something is wrong."""
         wrong = {
             "mentions were lost": self.lost,
