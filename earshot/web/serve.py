@@ -20,6 +20,8 @@ log = structlog.get_logger()
 
 #: seconds that open pages get to finish; live streams would never end by themselves
 GOODBYE = 2
+#: connections that may wait to be accepted
+WAITING = 2048
 
 
 def serve_until_stopped(store: Store, rooms: Rooms, settings: Settings, *, clock: Callable[[], datetime]) -> None:
@@ -44,6 +46,8 @@ def _bound(settings: Settings) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
+        # Before anybody is told: who comes before the pages are ready waits in line instead of being turned away.
+        listening.listen(WAITING)
     except OSError as err:
         listening.close()
         why = "is taken" if err.errno == errno.EADDRINUSE else f"cannot be used ({err.strerror})"

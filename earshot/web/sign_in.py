@@ -23,11 +23,6 @@ class TooManyTries(Exception):
     """Wrong passwords beyond the limit, for this account or this address."""
 
 
-def hash_password(password: str) -> str:
-    """For storage: argon2id with its own salt."""
-    return _HASHER.hash(password)
-
-
 def check_password(store: Store, settings: Settings, *, email: str, password: str, address: str, now: datetime) -> Account | None:
     """The account, or None. Takes the same time whether the account exists or not; raises `TooManyTries` beyond the limit."""
     keys = (f"account {email.strip().lower()[:300]}", f"address {address}")

@@ -8,25 +8,33 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
 
-def _serve(tmp_path: Path, *args: str, port: int = 0) -> subprocess.Popen[str]:
+@contextmanager
+def _serving(tmp_path: Path, *args: str, port: int = 0) -> Iterator[subprocess.Popen[str]]:
+    """The command as a process, which does not outlive the test whatever happens in it."""
     env = os.environ | {
         "EARSHOT_DATABASE_URL": f"sqlite:///{tmp_path}/e.db",
         "EARSHOT_PORT": str(port),
         "EARSHOT_CONFIG": str(tmp_path / "none.toml"),
         "EARSHOT_LOG_FORMAT": "json",
     }
-    return subprocess.Popen([sys.executable, "-m", "earshot", "serve", *args], env=env, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen([sys.executable, "-m", "earshot", "serve", *args], env=env, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("args", [(), ("--work",)])
 def test_it_serves_says_where_and_stops_when_asked(tmp_path: Path, args: tuple[str, ...]) -> None:
-    with _serve(tmp_path, *args) as process:
+    with _serving(tmp_path, *args) as process:
         assert process.stderr is not None
         address = next(found.group(1) for line in process.stderr if (found := re.search(r'"address": ?"([^"]+)"', line)))
         assert httpx2.get(f"{address}/health").status_code == 200
@@ -40,7 +48,7 @@ def test_a_port_that_is_taken_is_named_with_the_remedy(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with _serve(tmp_path, port=taken.getsockname()[1]) as process:
+        with _serving(tmp_path, port=taken.getsockname()[1]) as process:
             _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "is taken: choose another with EARSHOT_PORT" in told
