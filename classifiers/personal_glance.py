@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -27,13 +28,15 @@ _ENDINGS = (
     *("aße", "sse", "str", "tr.", "weg", "atz", "lee", "amm", "fer", "cke", "atu", "uja", "tie", "tan", "gen", "änd", "vej", "ade", "æde"),
     *("aat", "aan", "ein", "eef", "ien", "gur", "aut", "ötu", "tca", "ice"),
 )
-_HOUSES = tuple(map(ord, "号弄栋幢室"))
+_HOUSES = "号弄栋幢室"
 
-_DIGIT, _FIGURE, _CAPITAL, _SMALL, _HYPHEN, _POINT, _BLANK, _UPPER, _ODD, _SIGN = (1 << bit for bit in range(10))  # a figure is one of 0-9
+# a figure is one of 0-9
+_DIGIT, _FIGURE, _CAPITAL, _SMALL, _HYPHEN, _POINT, _BLANK, _UPPER, _ODD, _SIGN, _HOUSE = (1 << bit for bit in range(11))
 _END = 0x1FC00  #: no code point from here on is a digit or a disguise
 _MARGIN = "\n" * 5  #: room to look around in, before the first text and behind the last
 _CHAIN = 3  #: as far apart may the digits of a number be
 _LONG = 6
+_FEW = 16  #: texts for which one pattern costs less than three dozen steps over arrays
 
 Points = NDArray[np.uint32]
 Kinds = NDArray[np.uint16]
@@ -42,13 +45,35 @@ Places = NDArray[np.intp]
 
 def glance(texts: Sequence[str]) -> list[int]:
     """The bits of each text. One may be set in vain, none is missing where it holds (but behind a disguise, which `ODD` tells)."""
+    if len(texts) > _FEW:
+        return _glance(texts)
+    looks = [0] * len(texts)
+    likely = [number for number, text in enumerate(texts) if _may_show(text)]
+    for number, look in zip(likely, _glance([texts[number] for number in likely]) if likely else [], strict=True):
+        looks[number] = look
+    return looks
+
+
+def _may_show(text: str) -> bool:
+    """Whether there is anything in it for which a bit may stand."""
+    return _hint().search(text) is not None or text.count("/") > 3
+
+
+@cache
+def _hint() -> re.Pattern[str]:
+    odd = "".join(map(re.escape, map(chr, _folds())))
+    return re.compile(rf"[0-9={odd}]|[\w-]@[\w-]|[(\[][aA][tT]|[A-Z-]{{6}}")
+
+
+def _glance(texts: Sequence[str]) -> list[int]:
     points = np.frombuffer("\n".join((_MARGIN, *texts, _MARGIN)).encode("utf-32-le", "replace"), np.uint32)
     kinds = _kinds().take(points, mode="clip")
     ends = np.cumsum([len(_MARGIN), *(len(text) + 1 for text in texts)])
     looks = np.zeros(len(texts), np.intp)
     first, behind = _runs(_are(kinds, _DIGIT))
-    np.bitwise_or.at(looks, np.searchsorted(ends, first) - 1, _around(points, kinds, first, behind))
-    for bit, places in chain(_signs(points, kinds, ends), _codes(kinds, first), [(LONG, _long(first, behind))]):
+    text_of = np.searchsorted(ends, first)
+    np.bitwise_or.at(looks, text_of - 1, _around(points, kinds, first, behind))
+    for bit, places in chain(_signs(points, kinds, ends), _codes(kinds, first), [(LONG, _long(first, behind, text_of))]):
         looks[np.searchsorted(ends, places) - 1] |= bit
     listed: list[int] = looks.tolist()
     return listed
@@ -72,11 +97,11 @@ def _runs(holds: NDArray[np.bool_]) -> tuple[Places, Places]:
 def _signs(points: Points, kinds: Kinds, ends: Places) -> Iterator[tuple[int, Places]]:
     place = np.flatnonzero(_are(kinds, _SIGN | _ODD))
     sign, name = points[place], _CAPITAL | _SMALL | _FIGURE | _UPPER | _HYPHEN | _ODD
-    at = place[np.isin(sign, (ord("@"), ord("＠"), ord("﹫")))]
+    at = place[(sign == ord("@")) | (sign == ord("＠")) | (sign == ord("﹫"))]
     yield AT, at[_are(kinds[at - 1], name) & _are(kinds[at + 1], name)]
     yield EQUALS, place[sign == ord("=")]
     slash = place[sign == ord("/")]
-    opening = place[np.isin(sign, (ord("("), ord("[")))]
+    opening = place[(sign == ord("(")) | (sign == ord("["))]
     yield SPELT_AT, opening[((points[opening + 1] | 0x20) == ord("a")) & ((points[opening + 2] | 0x20) == ord("t"))]
     text_of = np.searchsorted(ends, slash)
     yield PATH, slash[3:][text_of[3:] == text_of[:-3]]
@@ -91,11 +116,11 @@ def _codes(kinds: Kinds, numbers: Places) -> Iterator[tuple[int, Places]]:
     yield CODE, first[np.searchsorted(numbers, behind) > np.searchsorted(numbers, first)]
 
 
-def _long(first: Places, behind: Places) -> Places:
-    """Where the numbers stand that are long, or would be without what parts their digits."""
+def _long(first: Places, behind: Places, text_of: Places) -> Places:
+    """Where the numbers stand that are long, or would be without what parts their digits within one text."""
     if not len(first):
         return first
-    opens = np.flatnonzero(np.append(True, first[1:] - behind[:-1] > _CHAIN))
+    opens = np.flatnonzero(np.append(True, (first[1:] - behind[:-1] > _CHAIN) | (text_of[1:] != text_of[:-1])))
     return first[opens[np.add.reduceat(behind - first, opens) >= _LONG]]
 
 
@@ -118,8 +143,8 @@ def _around(points: Points, kinds: Kinds, first: Places, behind: Places) -> Plac
     bits |= THEN_CAPITALS * (
         _are(kinds[behind], _CAPITAL) & _are(kinds[behind + 1], _CAPITAL) & _are(kinds[before - 1], _CAPITAL | _FIGURE)
     )
-    bits |= THEN_HOUSE * np.isin(points[behind], _HOUSES)
-    bits |= AFTER_STREET * (is_apart & np.isin(_threes(points, before - 3), _endings()))
+    bits |= THEN_HOUSE * _are(kinds[behind], _HOUSE)
+    bits |= AFTER_STREET * (is_apart & _among(_threes(points, before - 3), _endings()))
     bits |= AFTER_NAME * (is_apart & _are(kinds[name], _CAPITAL | _UPPER))
     bits |= AFTER_STATE * (is_apart & (behind - first == 5) & _are(kinds[before - 1], _CAPITAL) & _are(kinds[before - 2], _CAPITAL))
     bits |= THREE_DIGITS * (behind - first >= 3)
@@ -132,6 +157,12 @@ def _are(kinds: Kinds, wanted: int) -> NDArray[np.bool_]:
     return found
 
 
+def _among(wanted: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether each is one of `known`, which is in order."""
+    found: NDArray[np.bool_] = known[np.minimum(known.searchsorted(wanted), len(known) - 1)] == wanted
+    return found
+
+
 def _threes(points: Points, place: Places) -> NDArray[np.uint64]:
     """The three code points from `place` on as one number, in lower case where they are ASCII."""
     one, two, three = (points[place + step].astype(np.uint64) | np.uint64(0x20) for step in range(3))
@@ -141,7 +172,7 @@ def _threes(points: Points, place: Places) -> NDArray[np.uint64]:
 @cache
 def _endings() -> NDArray[np.uint64]:
     points = np.array([ord(letter) for ending in _ENDINGS for letter in ending], np.uint32)
-    return _threes(points, np.arange(0, points.size, 3))
+    return np.sort(_threes(points, np.arange(0, points.size, 3)))
 
 
 @cache
@@ -153,6 +184,7 @@ def _kinds() -> Kinds:
     table[[point for point, char in folds.items() if char.isdecimal()]] |= _DIGIT
     table[[point for point in range(0x3001) if chr(point).isspace()]] |= _BLANK
     table[[point for point in chain(range(0xC0, 0x530), range(0x1E00, 0x2000)) if chr(point).isupper()]] |= _UPPER
+    table[list(map(ord, _HOUSES))] |= _HOUSE
     for kind, letters in (
         *((_DIGIT | _FIGURE, "09"), (_CAPITAL, "AZ"), (_SMALL, "az")),
         *((_HYPHEN, "--"), (_POINT, ",,"), (_POINT, ".."), (_SIGN, "@@"), (_SIGN, "=="), (_SIGN, "//"), (_SIGN, "(("), (_SIGN, "[[")),

@@ -213,3 +213,24 @@ def test_a_flood_of_numbers_is_masked_whole_though_few_are_looked_up(monkeypatch
 def test_a_hostile_text_is_read_to_its_end(unit: str) -> None:
     text = unit * (40_000 // len(unit)) + " jane@example.org"
     assert text[spans(text)[-1].start :] == "jane@example.org"
+
+
+SHOWN = (
+    "jo@example.org",
+    "+49 30 1234567",
+    "QWERTZ",
+    " https://x.example/a/b/c?token=ab12cd34",
+    "１３８１２３４５６７８",
+    "jo (at) example (dot) com",
+    "138号",
+    "LF-48213",
+)
+
+
+@given(st.lists(st.lists(st.sampled_from((*SHOWN, " ", "call me", "订单", "booking ")), max_size=4).map("".join), min_size=1, max_size=4))
+def test_in_few_texts_the_same_is_found_as_in_many(texts: list[str]) -> None:
+    assert all_spans(texts) == all_spans(texts * 20)[: len(texts)]
+
+
+def test_a_number_is_seen_behind_a_text_that_ends_with_one() -> None:
+    assert [len(found) for found in all_spans(["page 5", "+49 30 1234567"] * 20)] == [0, 1] * 20
