@@ -110,11 +110,18 @@ class Batch:
         """The model's label for each mention with these values, or `UNSURE` with value and confidence 0 for a mention that is too short,
         or in a language that is none of `languages`.
         """
-        head = self.model.heads[question]
-        probability = self.probabilities[question]
-        chosen = head.choose(probability)
-        confidence = probability[self._places, chosen] * self.trust
-        return self.sure_of(question, map(head.labels.__getitem__, chosen.tolist()), values, confidence, self.is_read(languages))
+        labels, confidence = self._chosen[question]
+        return self.sure_of(question, labels, values, confidence, self.is_read(languages))
+
+    @cached_property
+    def _chosen(self) -> dict[str, tuple[list[str], NDArray[np.float64]]]:
+        """For each head the label of each mention, and how far it may be believed."""
+        chosen = {name: head.choose(self.probabilities[name]) for name, head in self.model.heads.items()}
+        sure = np.array([self.probabilities[name][self._places, numbers] for name, numbers in chosen.items()], np.float64) * self.trust
+        return {
+            name: (list(map(self.model.heads[name].labels.__getitem__, numbers.tolist())), confidence)
+            for (name, numbers), confidence in zip(chosen.items(), sure, strict=True)
+        }
 
     def sure_of(
         self,
@@ -148,5 +155,5 @@ class Batch:
 
 def rounded(numbers: NDArray[np.floating]) -> list[float]:
     """Four digits: enough for any rule, and the same alone and in a batch."""
-    listed: list[float] = np.round(np.asarray(numbers, np.float64), 4).tolist()
+    listed: list[float] = (np.rint(np.multiply(numbers, 1e4, dtype=np.float64)) / 1e4).tolist()
     return listed

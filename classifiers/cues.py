@@ -72,9 +72,6 @@ def _counted(own: _Listed, n: int, texts: NDArray[np.int64], found: NDArray[np.i
 def _form(tokens: Tokens) -> NDArray[np.float64]:
     n, of, first = tokens.n, tokens.text_of, tokens.first
 
-    def share(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.minimum(np.bincount(of[chosen], minlength=n), _MOST) / _MOST
-
     length = np.bincount(of, minlength=n)
     stop = np.cumsum(length)
     said = length > 0
@@ -85,20 +82,20 @@ def _form(tokens: Tokens) -> NDArray[np.float64]:
     width = tokens.end - tokens.start
     word = tokens.word
     links, e_mails, numbers = masks()
-    columns = [
-        share(first == ord("?")),
-        share(first == ord("!")),
-        share(first == ord("@")),
-        share((first == ord(".")) & (width > 1)),
-        share(tokens.is_shouted),
-        share(tokens.is_stretched),
-        share(first > 0x1F000),
-        share(first == ord("0")),
-        np.minimum(np.log1p(length) / 6, 1.0),
-        opens,
-        ends,
-        share(word == links),
-        share((word == e_mails) | (word == numbers)),
-        np.bincount(of[(first >= 0x3400) & (first <= 0x9FFF)], minlength=n) / np.maximum(length, 1),
-    ]
-    return np.stack(columns, axis=1)
+    counted = (
+        first == ord("?"),
+        first == ord("!"),
+        first == ord("@"),
+        (first == ord(".")) & (width > 1),
+        tokens.is_shouted,
+        tokens.is_stretched,
+        first > 0x1F000,
+        first == ord("0"),
+        word == links,
+        (word == e_mails) | (word == numbers),
+        (first >= 0x3400) & (first <= 0x9FFF),
+    )
+    column, token = np.nonzero(counted)
+    counts = np.bincount(column * n + of[token], minlength=len(counted) * n).reshape(len(counted), n)
+    shares, chinese = np.minimum(counts[:-1], _MOST) / _MOST, counts[-1] / np.maximum(length, 1)
+    return np.vstack([shares[:8], np.minimum(np.log1p(length) / 6, 1.0), opens, ends, shares[8:], chinese]).T

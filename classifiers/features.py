@@ -186,10 +186,14 @@ class Phrases:
         opening_more = np.flatnonzero(self._of_more.may_hold(_pairs(tokens.word)))
         for length, (hashes, numbers) in self._by_length.items():
             at = opening_one if length == 1 else opening_more[: np.searchsorted(opening_more, len(tokens.start) - length, side="right")]
+            if not len(at):
+                continue
             at = at[tokens.text_of[at] == tokens.text_of[at + length - 1]]
             span = tokens.hashes(tokens.start[at], tokens.end[at + length - 1])
             first = np.searchsorted(hashes, span, side="left")
             stands = hashes[np.minimum(first, len(hashes) - 1)] == span
+            if not stands.any():
+                continue
             at, span, first = at[stands], span[stands], first[stands]
             stop = np.searchsorted(hashes, span, side="right")
             found = np.repeat(np.arange(len(at)), stop - first)  # a phrase that is listed twice is found twice
