@@ -36,6 +36,8 @@ _END = 0x1FC00  #: no code point from here on is a digit or a disguise
 _MARGIN = "\n" * 5  #: room to look around in, before the first text and behind the last
 _CHAIN = 3  #: as far apart may the digits of a number be
 _LONG = 6
+_SIX, _IN_WORD = re.compile("[A-Z-]{6}"), re.compile(r"[\w-]@[\w-]")
+_ODD_PLANES = "\U00010000-\U0001efff\U0001fb00-\U0001fbff"  #: all disguises beyond the basic plane lie there; most emoji do not
 _FEW = 16  #: texts for which one pattern costs less than three dozen steps over arrays
 
 Points = NDArray[np.uint32]
@@ -56,13 +58,13 @@ def glance(texts: Sequence[str]) -> list[int]:
 
 def _may_show(text: str) -> bool:
     """Whether there is anything in it for which a bit may stand."""
-    return _hint().search(text) is not None or text.count("/") > 3
+    return bool(_odd_or_sign().search(text) or _SIX.search(text) or ("@" in text and _IN_WORD.search(text)) or text.count("/") > 3)
 
 
 @cache
-def _hint() -> re.Pattern[str]:
-    odd = "".join(map(re.escape, map(chr, _folds())))
-    return re.compile(rf"[0-9={odd}]|[\w-]@[\w-]|[(\[][aA][tT]|[A-Z-]{{6}}")
+def _odd_or_sign() -> re.Pattern[str]:
+    odd = "".join(re.escape(chr(point)) for point in _folds() if point <= 0xFFFF)
+    return re.compile(rf"[0-9=(\[{odd}{_ODD_PLANES}]")
 
 
 def _glance(texts: Sequence[str]) -> list[int]:
