@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from classifiers.figures import figures
+from classifiers.figures import figures, wilson
 from classifiers.lines import Floats, Matrix, counts, logistic, rarity_of, scaled
+from classifiers.report import f1_of, macro_f1, with_spread
 from classifiers.training_data import Row, Shelf
 
 
@@ -46,17 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return [row[column] for row in dev], told(shelf.rows(data_set, "train"), dev, column, strength=strength)
 
     true, given = of("banking77", "intent", 20.0)
-    print(f"banking77: accuracy {np.mean(np.array(true) == np.array(given)):.3f} on {len(true)}")
+    hits = sum(one == other for one, other in zip(true, given, strict=True))
+    low, high = wilson(hits, len(true))
+    print(f"banking77: accuracy {hits / len(true):.3f} ({low:.3f} to {high:.3f}) on {len(true)}")
     parts = [[{**row, "asks": str(row["act"] == "QUE")} for row in shelf.rows("tweet_acts", part)] for part in ("train", "dev")]
     true, given = [row["asks"] for row in parts[1]], told(parts[0], parts[1], "asks", strength=5.0, cued=0.5)
-    question = next(each for each in figures(true, given, [1.0] * len(true)).classes if each.label == "True")
-    print(f"tweet_acts: question F1 {question.f1:.3f} (precision {question.precision:.2f}, recall {question.recall:.2f}) on {len(true)}")
+    found = figures(true, given, [1.0] * len(true))
+    question = next(each for each in found.classes if each.label == "True")
+    rates = f"precision {question.precision:.2f}, recall {question.recall:.2f}"
+    print(f"tweet_acts: question F1 {with_spread(found, f1_of('True'))}, {rates}, on {len(true)} of which {question.n} are questions")
     true, given = of("zh_weibo_emotion", "label", 2.0)
     found = figures(true, given, [1.0] * len(true))
-    angry = next(each for each in found.classes if each.label == "angry")
-    print(f"zh_weibo_emotion: macro-F1 {found.macro_f1:.3f}, angry F1 {angry.f1:.3f} on {len(true)}")
+    print(f"zh_weibo_emotion: macro-F1 {with_spread(found, macro_f1)}, angry F1 {with_spread(found, f1_of('angry'))} on {len(true)}")
     true, given = of("zh_shopping_reviews", "label", 2.0)
-    print(f"zh_shopping_reviews: macro-F1 {figures(true, given, [1.0] * len(true)).macro_f1:.3f} on {len(true)}")
+    print(f"zh_shopping_reviews: macro-F1 {with_spread(figures(true, given, [1.0] * len(true)), macro_f1)} on {len(true)}")
     rows = [*shelf.rows("zh_shopping_reviews", "train"), *shelf.rows("zh_shopping_reviews", "dev")]
     for kind in sorted({row["category"] for row in rows}):
         unseen = [row for row in rows if row["category"] == kind]

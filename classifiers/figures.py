@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -38,21 +38,41 @@ class Figures:
 
 def figures(true: Sequence[str], given: Sequence[str], confidence: Sequence[float]) -> Figures:
     pairs = Counter(zip(true, given, strict=True))
-    is_true, is_given = Counter(true), Counter(given)
+    right = np.array([t == g for t, g in zip(true, given, strict=True)])
+    return _counted(pairs, calibration_error=_calibration_error(right, np.array(confidence)))
+
+
+def _counted(pairs: Mapping[tuple[str, str], int], *, calibration_error: float) -> Figures:
+    """From (true, given) -> posts."""
+    is_true, is_given = Counter[str](), Counter[str]()
+    for (true, given), number in pairs.items():
+        is_true[true] += number
+        is_given[given] += number
     classes = []
-    for label in sorted(is_true):
-        hits = pairs[label, label]
+    for label in sorted(+is_true):
+        hits = pairs.get((label, label), 0)
         precision, recall = _ratio(hits, is_given[label]), _ratio(hits, is_true[label])
         classes.append(
             Class(label=label, n=is_true[label], precision=precision, recall=recall, f1=_ratio(2 * hits, is_given[label] + is_true[label]))
         )
     return Figures(
-        n=len(true),
+        n=is_true.total(),
         macro_f1=_ratio(sum(found.f1 for found in classes), len(classes)),
-        calibration_error=_calibration_error(np.array([t == g for t, g in zip(true, given, strict=True)]), np.array(confidence)),
+        calibration_error=calibration_error,
         classes=tuple(classes),
         confusion=dict(pairs),
     )
+
+
+def spread(found: Figures, measure: Callable[[Figures], float]) -> tuple[float, float]:
+    """95 % interval of a measure over resampled posts: what other posts of the same kind might have given."""
+    if not found.n:
+        return 0.0, 1.0
+    cells = list(found.confusion)
+    shares = np.array([found.confusion[cell] for cell in cells]) / found.n
+    draws = np.random.default_rng(0).multinomial(found.n, shares, size=_DRAWS).tolist()
+    again = sorted(measure(_counted(dict(zip(cells, drawn, strict=True)), calibration_error=0.0)) for drawn in draws)
+    return again[int(0.025 * _DRAWS)], again[int(0.975 * _DRAWS)]
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifiers.figures import Figures, excess, figures, wilson
+from classifiers.figures import Figures, excess, figures, spread, wilson
 from classifiers.training_data import QUESTIONS, Post
 from earshot.mention import Score, ScoredMention
 
@@ -55,7 +55,9 @@ MEASURES: Sequence[Measure] = (
 def of_brands(title: str, scored: Scored, *, in_full: bool) -> str:
     """A table of all questions by language; `in_full` adds classes, confusions and the worst examples."""
     lines = ["", f"{title}: {len(scored)} posts"]
-    lines.append(f"{'':12}{'':4}{'posts':>7}{'macro-F1':>10}{'unsure':>9}   calibration error beyond chance (95 % interval)")
+    lines.append(
+        f"{'':12}{'':4}{'posts':>7}{'macro-F1 (95 % interval)':>26}{'unsure':>9}   calibration error beyond chance (95 % interval)"
+    )
     for question, lang, chosen in by_question(scored):
         found = judge(chosen, question)
         lines.append(f"{question:12}{lang:4}{_line(found, chosen, question)}")
@@ -80,7 +82,13 @@ def _line(found: Figures, chosen: Sequence[Answered], question: str) -> str:
     right = [post.labels[question] == answer.label for post, answer in chosen]
     beyond, low, high = excess(right, [answer.confidence for _, answer in chosen])
     unsure = sum(answer.label == "unsure" for _, answer in chosen) / len(chosen)
-    return f"{found.n:7}{found.macro_f1:10.3f}{unsure:9.1%}   {beyond:+.3f} ({low:+.3f} to {high:+.3f})"
+    return f"{found.n:7}{with_spread(found, macro_f1):>26}{unsure:9.1%}   {beyond:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def with_spread(found: Figures, measure: Callable[[Figures], float]) -> str:
+    """A figure and its 95 % interval, as it is printed."""
+    low, high = spread(found, measure)
+    return f"{measure(found):.3f} ({low:.3f} to {high:.3f})"
 
 
 def judge(chosen: Sequence[Answered], question: str) -> Figures:
@@ -122,5 +130,5 @@ def of_public_sets(answers: Callable[[str, Sequence[Post]], Sequence[Score]], de
             chosen = [post for post in rows if post.lang == lang]
             found = judge(list(zip(chosen, answers(measure.question, chosen), strict=True)), measure.question)
             named = measure.data_set if measure.data_set != "multilingual_sentiment" else f"{measure.data_set} {lang}"
-            lines.append(f"{named:26}{measure.question:12}{found.n:7}  {measure.name} {measure.of(found):.3f}")
+            lines.append(f"{named:26}{measure.question:12}{found.n:7}  {measure.name} {with_spread(found, measure.of)}")
     return "\n".join(lines)

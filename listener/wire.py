@@ -24,9 +24,11 @@ from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout, InvalidURL, ProxyError, RequestException, SSLError
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
+from urllib3.util.connection import create_connection
 
 from earshot.errors import SourceConfused, SourceRefused, SourceUnavailable
+from listener.fetch import is_public, resolve
 
 CONNECT_SECONDS = 5.0
 DEADLINE_SECONDS = 30.0
@@ -65,6 +67,34 @@ class _PunctualTLS(_Punctual, HTTPSConnection):
     pass
 
 
+class _Public(_Punctual):
+    """A connection that opens only to addresses on the public internet, to the very ones that were checked."""
+
+    def _new_conn(self) -> socket.socket:
+        failure: OSError | None = None
+        try:
+            addresses = list(dict.fromkeys(resolve(self.host, self.port)))
+            if not all(map(is_public, addresses)):
+                raise SourceRefused(
+                    f"{self.host!r} leads to a private address, where we do not go for a stranger; "
+                    "if the server is your own, set allow_private = true for this source"
+                )
+            for address in addresses:
+                try:
+                    return create_connection((address, self.port), self.timeout, socket_options=self.socket_options)
+                except OSError as err:
+                    failure = err
+        except (OSError, UnicodeError) as err:
+            raise NewConnectionError(self, "the name is not known") from err
+        if isinstance(failure, TimeoutError):
+            raise ConnectTimeoutError(self, "no connection in time") from failure
+        raise NewConnectionError(self, "no connection") from failure
+
+
+class _PublicTLS(_Public, HTTPSConnection):
+    pass
+
+
 class _Pool(urllib3.HTTPConnectionPool):
     ConnectionCls = _Punctual
 
@@ -73,16 +103,25 @@ class _PoolTLS(urllib3.HTTPSConnectionPool):
     ConnectionCls = _PunctualTLS
 
 
+class _PublicPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Public
+
+
+class _PublicPoolTLS(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _PublicTLS
+
+
 class Wire(HTTPAdapter):
     """Mount it on a `requests.Session`; or let `session` do that.
 
-    `to` is another address of the network's API, for libraries that know only the public one. Raises `SourceUnavailable` where the request
-    surely had no effect, `NoAnswer` where it may have had, `Denied` on 401 and 403, `TooMuch` for an answer beyond `MOST_BYTES`; every
-    other answer goes back to the library.
+    `to` is another address of the network's API, for libraries that know only the public one. `only_public` keeps to the public internet,
+    for servers that a stranger runs. Raises `SourceUnavailable` where the request surely had no effect, `NoAnswer` where it may have had,
+    `Denied` on 401 and 403, `TooMuch` for an answer beyond `MOST_BYTES`; every other answer goes back to the library.
     """
 
-    def __init__(self, *, name: str, to: str = "", deadline: float = DEADLINE_SECONDS) -> None:
+    def __init__(self, *, name: str, to: str = "", deadline: float = DEADLINE_SECONDS, only_public: bool = False) -> None:
         self.name = name
+        self.only_public = only_public
         self.to = to.rstrip("/")
         self.deadline = deadline
         self._shut_until: datetime | None = None
@@ -90,7 +129,8 @@ class Wire(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _PoolTLS}
+        pools = (_PublicPool, _PublicPoolTLS) if self.only_public else (_Pool, _PoolTLS)
+        self.poolmanager.pool_classes_by_scheme = dict(zip(("http", "https"), pools, strict=True))
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         self._wait_for_the_window()
@@ -159,7 +199,7 @@ def session(wire: Wire) -> Session:
 
 def equip(travels: Session, wire: Wire) -> Session:
     """Put `wire` under a session that a library made for itself. The libraries write keys and posts to the log on level DEBUG: no more."""
-    for talkative in ("tweepy", "prawcore", "oauthlib", "requests_oauthlib"):
+    for talkative in ("tweepy", "prawcore", "oauthlib", "requests_oauthlib", "urllib3"):
         logging.getLogger(talkative).setLevel(logging.INFO)
     travels.mount("https://", wire)
     travels.mount("http://", wire)
@@ -170,7 +210,8 @@ def equip(travels: Session, wire: Wire) -> Session:
 def retry_at(headers: Mapping[str, str]) -> datetime | None:
     """The first moment at which another call is allowed, or None where the network does not say it in a way that we can read.
 
-    From Retry-After (seconds or a date), X's `x-rate-limit-reset` (seconds since 1970) or Reddit's `x-ratelimit-reset` (seconds from now).
+    From Retry-After (seconds or a date), X's `x-rate-limit-reset` (seconds since 1970) or `x-ratelimit-reset` (Reddit: seconds from now;
+    Mastodon: a date).
     """
     now = datetime.now(UTC)
     for name, read in _RESETS.items():
@@ -248,6 +289,13 @@ def _after_or_date(value: str, now: datetime) -> datetime:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
+def _after_or_iso(value: str, now: datetime) -> datetime:
+    if "-" not in value[1:]:
+        return _after(value, now)
+    date = datetime.fromisoformat(value.strip())
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
 def _epoch(value: str, now: datetime) -> datetime:  # noqa: ARG001 - one shape for all three
     return datetime.fromtimestamp(float(value), UTC)
 
@@ -255,5 +303,5 @@ def _epoch(value: str, now: datetime) -> datetime:  # noqa: ARG001 - one shape f
 _RESETS: Mapping[str, Callable[[str, datetime], datetime]] = {
     "retry-after": _after_or_date,
     "x-rate-limit-reset": _epoch,
-    "x-ratelimit-reset": _after,
+    "x-ratelimit-reset": _after_or_iso,
 }

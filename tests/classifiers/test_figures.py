@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from classifiers.figures import figures, wilson, worse
+from classifiers.figures import figures, spread, wilson, worse
 
 
 def test_precision_recall_and_f1_are_counted_per_class() -> None:
@@ -33,6 +33,18 @@ def test_an_interval_holds_the_share_and_is_never_empty() -> None:
     assert low < 2 / 176 < high < 0.05
     assert wilson(0, 100)[1] > 0.0
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_the_spread_of_a_measure_holds_it_and_narrows_with_more_posts() -> None:
+    def of(times: int) -> tuple[float, float, float]:
+        found = figures(["a", "a", "a", "b"] * times, ["a", "a", "b", "b"] * times, [1.0] * 4 * times)
+        return (found.macro_f1, *spread(found, lambda each: each.macro_f1))
+
+    (few, low, high), (many, lower, higher) = of(5), of(500)
+    assert low < few < high
+    assert lower < many < higher
+    assert higher - lower < (high - low) / 5
+    assert spread(figures([], [], []), lambda each: each.macro_f1) == (0.0, 1.0)
 
 
 def test_only_a_fall_beyond_noise_is_worse() -> None:
