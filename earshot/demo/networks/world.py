@@ -5,7 +5,7 @@ One `World` serves all networks at once. It is in memory, safe to use from sever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -83,14 +83,22 @@ class World:
     passes its own clock, so that what it posts and what people answer stay in order.
     """
 
-    def __init__(self, *, account: str = "lumifern", place: str = "lumifern", seed: int = 1, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self,
+        *,
+        account: str = "lumifern",
+        place: str = "lumifern",
+        seed: int = 1,
+        clock: Callable[[], datetime] = _now,
+        networks: Sequence[str] = NETWORKS,
+    ) -> None:
         self.account = account
         self.place = place
         self.now = clock
         self._seed = seed
         self._lock = RLock()
-        self._networks = {name: _Network() for name in NETWORKS}
-        for name in NETWORKS:
+        self._networks = {name: _Network() for name in networks}
+        for name in networks:
             self.person(name, account, name=account.title(), followers=20_000, verified=True)
 
     @contextmanager
@@ -245,7 +253,7 @@ class World:
     def replies(self, network: str | None = None) -> list[Post]:
         """What stands under our own account, oldest first: the place to count doubles."""
         with self._lock:
-            names = NETWORKS if network is None else (network,)
+            names = tuple(self._networks) if network is None else (network,)
             return [p for name in names for p in self._networks[name].posts.values() if p.author == self.account and not p.deleted]
 
     def children(self, network: str) -> Mapping[str, int]:
