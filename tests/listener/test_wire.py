@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,7 +15,7 @@ from fake_networks.faults import answers
 from fake_networks.fixtures import NOW, FakeNetwork, read_all
 
 from earshot.errors import SourceConfused, SourceRefused, SourceUnavailable
-from listener.wire import Wire, clean, session, variable
+from listener.wire import Wire, clean, retry_at, session, variable
 
 
 class Hello(BaseHTTPRequestHandler):
@@ -94,3 +95,24 @@ def test_text_is_cleaned_of_what_databases_refuse(dirty: str, text: str) -> None
 def test_what_is_no_text_is_no_text(nothing: object) -> None:
     with pytest.raises(TypeError):
         clean(nothing)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254"])
+def test_a_stranger_s_server_is_visited_on_the_public_internet_only(x_network: FakeNetwork, host: str) -> None:
+    port = x_network.url.rpartition(":")[2]
+    with session(Wire(name="x", only_public=True, deadline=2.0)) as travels, pytest.raises(SourceRefused, match="allow_private"):
+        travels.get(f"http://{host}:{port}/")
+    assert x_network.faults.calls == []
+
+
+def test_a_stranger_s_server_without_a_name_is_unavailable() -> None:
+    with session(Wire(name="x", only_public=True)) as travels, pytest.raises(SourceUnavailable, match="cannot be reached"):
+        travels.get("https://nobody.invalid/")
+
+
+def test_a_window_may_end_after_seconds_or_at_a_date() -> None:
+    now = datetime.now(UTC)
+    for value in ("600", (now + timedelta(minutes=10)).isoformat(), (now + timedelta(minutes=10)).replace(tzinfo=None).isoformat() + "Z"):
+        until = retry_at({"x-ratelimit-reset": value})
+        assert until is not None
+        assert abs(until - now - timedelta(minutes=10)) < timedelta(seconds=5)
