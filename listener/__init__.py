@@ -3,6 +3,7 @@
 SOURCES = {
     "feed": "listener.feed:FeedSource",
     "hackernews": "listener.hackernews:HackerNewsSource",
+    "mastodon": "listener.mastodon:MastodonSource",
     "reddit": "listener.reddit:RedditSource",
     "x": "listener.x:XSource",
 }

@@ -1,4 +1,4 @@
-"""The fake networks as fixtures: `x_network` and `reddit_network`, each with its world, its faults and a source that listens to it.
+"""The fake networks as fixtures, such as `x_network`, each with its world, its faults and a source that listens to it.
 
 A network that joins gives its own fixture with the methods of `FakeNetwork`, and one line in `tests/listener/test_every_source.py`.
 """
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from fake_networks import mastodon
 from fake_networks.faults import Faults
 from starlette.types import ASGIApp
 
@@ -38,6 +39,10 @@ class FakeNetwork:
     items: Callable[[Any], list[Any]]  #: the list of posts inside an answer
     reset: Callable[[float], dict[str, str]]  #: headers that ask to wait until then, in the network's own way; given seconds since 1970
     main_secret: str  #: the variable that a 401 while reading must name
+    app: Any = None  #: the server behind the faults, for what only this network has
+    has_titles: bool = False  #: a post of its own has a title, which may be empty
+    empty: bytes | None = None  #: a sound answer that holds nothing, where a bare list says so
+    facts: Callable[[Any], dict[str, Any]] = lambda item: item  #: what an item of an answer says of the post itself
     _open: list[Source] = field(default_factory=list)
 
     def source(self, *, deadline: float = 5.0, **changes: Any) -> Source:
@@ -48,6 +53,7 @@ class FakeNetwork:
             "url": self.url,
             "account": self.world.account,
             "replies": True,
+            "allow_private": True,
         }
         source: Source = load(SOURCES, self.name, kind="source")(SourceSettings(**(given | changes)), deadline=deadline)
         self._open.append(source)
@@ -55,7 +61,7 @@ class FakeNetwork:
 
     def post(self, text: str, *, author: str = "ann", at: datetime = NOW, **more: Any) -> str:
         """A post that the source must hear."""
-        title = {"title": ""} if self.name == "reddit" and "reply_to" not in more else {}
+        title = {"title": ""} if self.has_titles and "reply_to" not in more else {}
         return self.world.post(self.name, author, f"lumifern: {text}", at=at, **(title | more))
 
     def close(self) -> None:
@@ -100,8 +106,27 @@ def _reddit(url: str, faults: Faults, world: World) -> FakeNetwork:
         writes="/api/comment",
         query="r/lumifern",
         items=lambda body: body["data"]["children"],
+        has_titles=True,
+        facts=lambda item: item["data"],
         reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
         main_secret="EARSHOT_SECRET_REDDIT_REFRESH_TOKEN",
+    )
+
+
+def _mastodon(url: str, faults: Faults, world: World) -> FakeNetwork:
+    return FakeNetwork(
+        name="mastodon",
+        url=url,
+        world=world,
+        faults=faults,
+        reads="/api/v1/timelines/tag",
+        writes="/api/v1/statuses",
+        query="#lumifern",
+        items=lambda body: body,
+        reset=lambda epoch: {"X-RateLimit-Reset": datetime.fromtimestamp(epoch, UTC).isoformat()},
+        main_secret="EARSHOT_SECRET_MASTODON_TOKEN",
+        app=faults.app,
+        empty=b"[]",
     )
 
 
@@ -125,14 +150,24 @@ def reddit_server() -> Iterator[tuple[str, Faults]]:
     yield from _served()
 
 
+@pytest.fixture(scope="session")
+def mastodon_server() -> Iterator[tuple[str, Faults]]:
+    yield from _served()
+
+
+def _now() -> datetime:
+    return NOW
+
+
 def _network(
     server: tuple[str, Faults],
-    app: Callable[[World], ASGIApp],
+    app: Callable[[Any], ASGIApp],
     describe: Callable[[str, Faults, World], FakeNetwork],
     monkeypatch: pytest.MonkeyPatch,
+    *,
+    world: World,
 ) -> Iterator[FakeNetwork]:
     url, faults = server
-    world = World(clock=lambda: NOW)
     faults.begin(app(world))
     network = describe(url, faults, world)
     for name, value in world.environ(network.name).items():
@@ -143,9 +178,14 @@ def _network(
 
 @pytest.fixture
 def x_network(x_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    yield from _network(x_server, x.app, _x, monkeypatch)
+    yield from _network(x_server, x.app, _x, monkeypatch, world=World(clock=_now))
 
 
 @pytest.fixture
 def reddit_network(reddit_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    yield from _network(reddit_server, reddit.app, _reddit, monkeypatch)
+    yield from _network(reddit_server, reddit.app, _reddit, monkeypatch, world=World(clock=_now))
+
+
+@pytest.fixture
+def mastodon_network(mastodon_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network(mastodon_server, mastodon.app, _mastodon, monkeypatch, world=mastodon.world(_now))

@@ -41,7 +41,10 @@ from earshot.registry import load
 from listener import SOURCES
 from listener.source import Posted, Source
 
-FAKES = {"x": "x_network", "reddit": "reddit_network"}
+FAKES = {"x": "x_network", "reddit": "reddit_network", "mastodon": "mastodon_network"}
+
+
+BARE_LIST = answers(200, body=b"[]")
 
 
 @pytest.fixture(params=sorted(FAKES))
@@ -170,7 +173,7 @@ def test_one_post_that_cannot_be_read_is_skipped_with_a_warning_and_the_others_a
 
     def spoil(body: Any) -> Any:
         items = network.items(body)
-        spoilt = items[2].get("data", items[2])
+        spoilt = network.facts(items[2])
         spoilt["created_at"] = spoilt["created_utc"] = {"no": "time"}
         items.append("not even a post")
         return body
@@ -207,7 +210,7 @@ def test_hostile_names_and_broken_characters_arrive_as_plain_text(network: FakeN
     (mention,), _, _ = read_all(network.source())
     assert mention.author is not None
     assert mention.author.handle == "eve"
-    assert mention.text == "lumifern: with a NUL  inside"
+    assert mention.text.split() == ["lumifern:", "with", "a", "NUL", "inside"]
     assert "\0" not in mention.author.bio
 
 
@@ -332,13 +335,12 @@ def test_a_network_that_gives_no_whole_answer_in_time_is_unavailable(network: Fa
 
 @pytest.mark.parametrize(
     "fault",
-    [
-        answers(200, body=body)
-        for body in (b"", b"<html>hello</html>", b"[]", b"null", b"{}", b'{"data": 7}', b'{"data": {"children": 3}}', b'"x"')
-    ]
-    + [garbles(), answers(302, headers={"location": "http://127.0.0.1:9/"}), answers(418)],
+    [answers(200, body=body) for body in (b"", b"<html>hello</html>", b"null", b"{}", b'{"data": 7}', b'{"data": {"children": 3}}', b'"x"')]
+    + [BARE_LIST, garbles(), answers(302, headers={"location": "http://127.0.0.1:9/"}), answers(418)],
 )
 def test_an_answer_that_is_none_of_the_network_confuses_and_moves_no_cursor(network: FakeNetwork, fault: Fault) -> None:
+    if network.empty is not None and fault is BARE_LIST:
+        pytest.skip("a bare list is how this network says that there is nothing")
     posted = [network.post("hello")]
     source = network.source()
     network.faults.on(network.reads, fault)
@@ -363,7 +365,7 @@ def answer_like_an_outbox(source: Source, parent: str, text: str) -> Posted | No
     """What the outbox does: never send again before it looked for what may stand there already."""
     for _ in range(12):
         try:
-            return source.reply(parent, text, key="case-1")
+            return source.reply(parent, text, key=f"reply to {parent}")
         except ReplyUnknown:
             posted = look_until_told(source, parent, text)
             if posted is not None:
@@ -388,7 +390,8 @@ def test_a_reply_stands_on_the_network_below_its_parent(network: FakeNetwork) ->
     asked = network.post("how do I reset the lamp?")
     posted = network.source().reply(asked, ANSWER, key="1")
     (reply,) = network.world.replies(network.name)
-    assert (reply.native_id, reply.parent, reply.text) == (posted.native_id, asked, ANSWER)
+    said = reply.text.removeprefix("@ann ")  # where a network tells nobody of a reply but who is named in it
+    assert (reply.native_id, reply.parent, said) == (posted.native_id, asked, ANSWER)
     assert posted.url.startswith(network.url)
 
 
