@@ -7,11 +7,11 @@ all the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from classifiers.training_data import NOT_TO_LEARN_FROM, QUESTIONS, Row, Shelf, Truth, same_texts
+from classifiers.training_data import LICENCES, NOT_TO_LEARN_FROM, QUESTIONS, Row, Shelf, Truth, same_texts
 from earshot.errors import BadInput
 
 _YES_NO = ("no", "yes")
@@ -44,7 +44,6 @@ class Teacher:
     """A labelled set, and the heads that it teaches: head -> column."""
 
     data_set: str
-    licence: str
     heads: Mapping[str, str] = field(default_factory=lambda: {head: head for head in _POST_HEADS})
     parts: tuple[str, ...] = ("train", "dev")
 
@@ -54,7 +53,6 @@ class Reading:
     """A set whose texts an encoder may read, without their labels, for another model to learn from its answers."""
 
     data_set: str
-    licence: str
     part: str = "train"
     column: str = "text"
     lang: str = "en"
@@ -62,43 +60,43 @@ class Reading:
 
 
 TEACHERS: Sequence[Teacher] = (
-    Teacher(data_set="triage_posts", licence="labels CC0; texts as their source"),
-    Teacher(data_set="invented_posts", licence="CC0", parts=("train",)),
-    Teacher(data_set="tweet_sentiment", licence="unclear", heads={"tweet_sentiment": "label"}),
-    Teacher(data_set="tweet_emotion", licence="unclear", heads={"emotion": "label"}),
-    Teacher(data_set="tweet_offensive", licence="unclear", heads={"toxicity": "label"}),
-    Teacher(data_set="tweet_irony", licence="unclear", heads={"irony": "label"}),
+    Teacher(data_set="triage_posts"),
+    Teacher(data_set="invented_posts", parts=("train",)),
+    Teacher(data_set="tweet_sentiment", heads={"tweet_sentiment": "label"}),
+    Teacher(data_set="tweet_emotion", heads={"emotion": "label"}),
+    Teacher(data_set="tweet_offensive", heads={"toxicity": "label"}),
+    Teacher(data_set="tweet_irony", heads={"irony": "label"}),
 )
 
 #: What is most like a post to a brand comes first, so that a smaller pool is the better part of it.
 READINGS: Sequence[Reading] = (
-    Reading(data_set="complaints", licence="unclear"),
-    Reading(data_set="app_reviews", licence="unclear"),
-    Reading(data_set="tweet_acts", licence="BSD-2-Clause"),
-    Reading(data_set="tweet_emotion", licence="unclear"),
-    Reading(data_set="tweet_irony", licence="unclear"),
-    Reading(data_set="tweet_offensive", licence="unclear"),
-    Reading(data_set="banking77", licence="CC BY 4.0"),
-    Reading(data_set="bitext_intents", licence="unclear"),
-    Reading(data_set="clinc150", licence="CC BY 3.0"),
-    Reading(data_set="issue_reports", licence="unclear", column="title"),
-    Reading(data_set="cqa_sap", licence="unclear", part="posts", column="title"),
-    Reading(data_set="cqa_docusign", licence="unclear", part="posts", column="title"),
-    Reading(data_set="sms_spam", licence="free use, keep notice"),
-    Reading(data_set="social_spam", licence="unclear"),
-    Reading(data_set="tweet_sentiment", licence="unclear"),
-    Reading(data_set="tweet_hate", licence="unclear"),
-    Reading(data_set="tweet_stance", licence="unclear"),
-    Reading(data_set="multilingual_sentiment", licence="unclear", only=lambda row: row["lang"] == "en"),
-    Reading(data_set="goemotions", licence="Apache-2.0"),
-    Reading(data_set="irc_support_threads", licence="CC BY 4.0", part="train_messages", only=lambda row: row["kind"] == "message"),
-    Reading(data_set="zh_car_feedback", licence="unclear", lang="zh"),
-    Reading(data_set="zh_assistant_intents", licence="unclear", lang="zh"),
-    Reading(data_set="zh_shopping_reviews", licence="unclear", lang="zh"),
-    Reading(data_set="zh_hotel_reviews", licence="unclear", lang="zh"),
-    Reading(data_set="zh_weibo_polarity", licence="unclear", lang="zh"),
-    Reading(data_set="zh_weibo_emotion", licence="unclear", lang="zh"),
-    Reading(data_set="zh_weibo_events", licence="unclear", lang="zh"),
+    Reading(data_set="complaints"),
+    Reading(data_set="app_reviews"),
+    Reading(data_set="tweet_acts"),
+    Reading(data_set="tweet_emotion"),
+    Reading(data_set="tweet_irony"),
+    Reading(data_set="tweet_offensive"),
+    Reading(data_set="banking77"),
+    Reading(data_set="bitext_intents"),
+    Reading(data_set="clinc150"),
+    Reading(data_set="issue_reports", column="title"),
+    Reading(data_set="cqa_sap", part="posts", column="title"),
+    Reading(data_set="cqa_docusign", part="posts", column="title"),
+    Reading(data_set="sms_spam"),
+    Reading(data_set="social_spam"),
+    Reading(data_set="tweet_sentiment"),
+    Reading(data_set="tweet_hate"),
+    Reading(data_set="tweet_stance"),
+    Reading(data_set="multilingual_sentiment", only=lambda row: row["lang"] == "en"),
+    Reading(data_set="goemotions"),
+    Reading(data_set="irc_support_threads", part="train_messages", only=lambda row: row["kind"] == "message"),
+    Reading(data_set="zh_car_feedback", lang="zh"),
+    Reading(data_set="zh_assistant_intents", lang="zh"),
+    Reading(data_set="zh_shopping_reviews", lang="zh"),
+    Reading(data_set="zh_hotel_reviews", lang="zh"),
+    Reading(data_set="zh_weibo_polarity", lang="zh"),
+    Reading(data_set="zh_weibo_emotion", lang="zh"),
+    Reading(data_set="zh_weibo_events", lang="zh"),
 )
 
 
@@ -180,9 +178,9 @@ def hash_of(texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def licences(sets: Sequence[Teacher] | Sequence[Reading]) -> dict[str, str]:
+def licences(sets: Iterable[Teacher | Reading]) -> dict[str, str]:
     """Set -> licence."""
-    return {each.data_set: each.licence for each in sets}
+    return {each.data_set: LICENCES[each.data_set] for each in sets}
 
 
 def _readable(shelf: Shelf, reading: Reading) -> list[str]:

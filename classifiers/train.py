@@ -37,6 +37,7 @@ from classifiers.training_data import (
     LATIN_LANGUAGES,
     LESSONS,
     LESSONS_FOLDER,
+    LICENCES,
     NOT_TO_LEARN_FROM,
     OURS,
     PUBLIC,
@@ -390,11 +391,11 @@ def train(shelf: Shelf, taught: Path | None = None, lessons_folder: Path = LESSO
     """Weights from everything that may teach, and their description with the cross-validated figures."""
     table, base = laid_out(shelf, taught, lessons_folder)
     fitted = fit(table, base, learnt=table.teaches)
-    licences = {lesson.data_set: lesson.licence for lesson in LESSONS} | {answers.data_set: answers.licence for answers in ANSWERS}
+    read = [*(lesson.data_set for lesson in LESSONS), *(answers.data_set for answers in ANSWERS)]
     about = {
         "figures": summary(cross_scored(fitted)),
         "manifest": dict(sorted(shelf.manifest.items())),
-        "licences": {**licences, **base.about.get("taught_licences", {})},
+        "licences": {**{data_set: LICENCES[data_set] for data_set in read}, **base.about.get("taught_licences", {})},
         "taught": base.about.get("taught"),
     }
     return encode(base, fitted.heads, about)

@@ -25,6 +25,40 @@ Truth = Callable[[Row], bool]
 #: Sources of `triage_posts` whose texts are non-commercial or academic: they evaluate, they never teach.
 NOT_TO_LEARN_FROM = frozenset({"airline_support_unlabelled", "zh_question_pairs_finance"})
 
+#: Under which licence each set stands that may teach; "unclear": nobody states one that forbids it.
+LICENCES: Mapping[str, str] = {
+    "app_reviews": "unclear",
+    "banking77": "CC BY 4.0",
+    "bitext_intents": "unclear",
+    "clinc150": "CC BY 3.0",
+    "complaints": "unclear",
+    "cqa_docusign": "unclear",
+    "cqa_sap": "unclear",
+    "goemotions": "Apache-2.0",
+    "invented_posts": "CC0",
+    "irc_support_threads": "CC BY 4.0",
+    "issue_reports": "unclear",
+    "multilingual_sentiment": "unclear",
+    "sms_spam": "free use, keep notice",
+    "social_spam": "unclear",
+    "triage_posts": "labels CC0; texts as their source",
+    "tweet_acts": "BSD-2-Clause",
+    "tweet_emotion": "unclear",
+    "tweet_hate": "unclear",
+    "tweet_irony": "unclear",
+    "tweet_offensive": "unclear",
+    "tweet_sentiment": "unclear",
+    "tweet_stance": "unclear",
+    "zh_assistant_intents": "unclear",
+    "zh_car_feedback": "unclear",
+    "zh_hotel_reviews": "unclear",
+    "zh_shopping_reviews": "unclear",
+    "zh_spam_types": "unclear",
+    "zh_weibo_emotion": "unclear",
+    "zh_weibo_events": "unclear",
+    "zh_weibo_polarity": "unclear",
+}
+
 #: Sets of posts to brands, with the labels of all questions; the others are public sets.
 OURS = ("triage_posts", "invented_posts", "lessons")
 
@@ -36,7 +70,6 @@ class Lesson:
     """What one set teaches: for each signal, whether it holds in a row."""
 
     data_set: str
-    licence: str
     teaches: Mapping[str, Truth]
     column: str = "text"
     only: Truth | None = None
@@ -47,7 +80,6 @@ class Answers:
     """A public set whose rows answer questions of ours: for each question, the label of a row, or nothing."""
 
     data_set: str
-    licence: str
     answers: Mapping[str, Callable[[Row], str]]
     whole: bool = False  #: all its rows teach heads, also those that taught hints
 
@@ -104,32 +136,29 @@ _POLES = {"0": "negative", "1": "positive"}
 ANSWERS: Sequence[Answers] = (
     Answers(
         data_set="tweet_sentiment",
-        licence="unclear",
         answers={"sentiment": _cell("label", {"0": "negative", "1": "neutral", "2": "positive"})},
         whole=True,
     ),
-    Answers(data_set="multilingual_sentiment", licence="unclear", answers={"sentiment": _cell("label_name")}),
-    Answers(data_set="zh_shopping_reviews", licence="unclear", answers={"sentiment": _cell("label", _POLES), "spam": _no}),
-    Answers(data_set="zh_hotel_reviews", licence="unclear", answers={"sentiment": _cell("label", _POLES)}),
-    Answers(data_set="zh_weibo_polarity", licence="unclear", answers={"sentiment": _cell("label", _POLES)}),
+    Answers(data_set="multilingual_sentiment", answers={"sentiment": _cell("label_name")}),
+    Answers(data_set="zh_shopping_reviews", answers={"sentiment": _cell("label", _POLES), "spam": _no}),
+    Answers(data_set="zh_hotel_reviews", answers={"sentiment": _cell("label", _POLES)}),
+    Answers(data_set="zh_weibo_polarity", answers={"sentiment": _cell("label", _POLES)}),
     Answers(
         data_set="zh_car_feedback",
-        licence="unclear",
         answers={"sentiment": _cell("sentiment", {"-1": "negative", "0": "neutral", "1": "positive"})},
     ),
-    Answers(data_set="tweet_emotion", licence="unclear", answers={"emotion": _cell("label_name")}),
-    Answers(data_set="zh_weibo_emotion", licence="unclear", answers={"emotion_zh": _cell("label"), "spam": _no}),
-    Answers(data_set="tweet_offensive", licence="unclear", answers={"toxicity": _cell("label", _NO_YES), "spam": _no}),
-    Answers(data_set="tweet_irony", licence="unclear", answers={"irony": _cell("label", _NO_YES)}),
-    Answers(data_set="sms_spam", licence="free use, keep notice", answers={"spam": _cell("spam", _NO_YES)}),
-    Answers(data_set="social_spam", licence="unclear", answers={"spam": _cell("spam", _NO_YES)}),
-    Answers(data_set="zh_spam_types", licence="unclear", answers={"spam": _yes}),
+    Answers(data_set="tweet_emotion", answers={"emotion": _cell("label_name")}),
+    Answers(data_set="zh_weibo_emotion", answers={"emotion_zh": _cell("label"), "spam": _no}),
+    Answers(data_set="tweet_offensive", answers={"toxicity": _cell("label", _NO_YES), "spam": _no}),
+    Answers(data_set="tweet_irony", answers={"irony": _cell("label", _NO_YES)}),
+    Answers(data_set="sms_spam", answers={"spam": _cell("spam", _NO_YES)}),
+    Answers(data_set="social_spam", answers={"spam": _cell("spam", _NO_YES)}),
+    Answers(data_set="zh_spam_types", answers={"spam": _yes}),
 )
 
 LESSONS: Sequence[Lesson] = (
     Lesson(
         data_set="goemotions",
-        licence="Apache-2.0",
         teaches={
             "angry": _any("labels", "anger", "annoyance", "disgust"),
             "glad": _any("labels", "admiration", "gratitude", "joy", "love", "excitement"),
@@ -139,63 +168,36 @@ LESSONS: Sequence[Lesson] = (
     ),
     Lesson(
         data_set="tweet_emotion",
-        licence="unclear",
         teaches={"angry": _is("label_name", "anger"), "glad": _is("label_name", "joy"), "sad": _is("label_name", "sadness")},
     ),
     Lesson(
         data_set="zh_weibo_emotion",
-        licence="unclear",
         teaches={"angry": _is("label", "angry"), "glad": _is("label", "happy"), "sad": _is("label", "sad")},
     ),
-    Lesson(data_set="zh_weibo_events", licence="unclear", teaches={"angry": _is("label", "anger"), "glad": _is("label", "positive")}),
-    Lesson(data_set="tweet_acts", licence="BSD-2-Clause", teaches={"asking": _is("act", "QUE"), "requesting": _is("act", "REQ")}),
-    Lesson(data_set="complaints", licence="unclear", teaches={"complaining": _is("label", "1")}),
+    Lesson(data_set="zh_weibo_events", teaches={"angry": _is("label", "anger"), "glad": _is("label", "positive")}),
+    Lesson(data_set="tweet_acts", teaches={"asking": _is("act", "QUE"), "requesting": _is("act", "REQ")}),
+    Lesson(data_set="complaints", teaches={"complaining": _is("label", "1")}),
     Lesson(
         data_set="app_reviews",
-        licence="unclear",
         teaches={"faulty": _is("category", "bug report"), "wishing": _is("category", "requirement")},
     ),
     Lesson(
         data_set="issue_reports",
-        licence="unclear",
         column="title",
         teaches={"faulty": _is("label", "bug"), "wishing": _is("label", "feature"), "asking": _is("label", "question")},
     ),
-    Lesson(data_set="banking77", licence="CC BY 4.0", teaches={"served": _always}),
-    Lesson(data_set="bitext_intents", licence="unclear", teaches={"served": _always}),
-    Lesson(data_set="clinc150", licence="CC BY 3.0", teaches={"served": _never}),
-    Lesson(data_set="zh_assistant_intents", licence="unclear", teaches={"served": _never}),
+    Lesson(data_set="banking77", teaches={"served": _always}),
+    Lesson(data_set="bitext_intents", teaches={"served": _always}),
+    Lesson(data_set="clinc150", teaches={"served": _never}),
+    Lesson(data_set="zh_assistant_intents", teaches={"served": _never}),
 )
 
 #: Latin languages that are told apart; the others are "other".
 LATIN_LANGUAGES = ("en", "es", "fr", "de", "it", "pt", "nl")
-NOT_LATIN = frozenset(
-    (
-        "ar",
-        "be",
-        "bg",
-        "bn",
-        "el",
-        "fa",
-        "gu",
-        "he",
-        "hi",
-        "hy",
-        "ja",
-        "ka",
-        "ko",
-        "mr",
-        "pa",
-        "ru",
-        "sr",
-        "ta",
-        "te",
-        "th",
-        "uk",
-        "ur",
-        "zh",
-    )
-)
+NOT_LATIN = frozenset((
+    "ar", "be", "bg", "bn", "el", "fa", "gu", "he", "hi", "hy", "ja", "ka",
+    "ko", "mr", "pa", "ru", "sr", "ta", "te", "th", "uk", "ur", "zh",
+))  # fmt: skip
 
 
 @dataclass(slots=True)

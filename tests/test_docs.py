@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 
 import earshot
 from classifiers import CLASSIFIERS
-from classifiers.training_data import LESSONS, NOT_TO_LEARN_FROM
+from classifiers.training_data import LESSONS, LICENCES, NOT_TO_LEARN_FROM
 from earshot.case import MOVES, Move, State
 from earshot.cli import app
 from earshot.errors import ConfigurationError
@@ -135,7 +135,7 @@ def test_every_set_that_teaches_is_named_with_its_licence() -> None:
     for lesson in LESSONS:
         signals, licence = table[lesson.data_set]
         assert set(lesson.teaches) <= set(signals.split(", ")), lesson.data_set
-        assert licence.startswith(lesson.licence.split(",")[0]), lesson.data_set
+        assert licence.startswith(LICENCES[lesson.data_set].split(",")[0]), lesson.data_set
     for source in NOT_TO_LEARN_FROM:
         assert f"`{source}`" in text
 

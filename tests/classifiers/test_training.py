@@ -11,9 +11,10 @@ import pytest
 from tiny_encoder import write
 
 from classifiers import evaluate
+from classifiers.encoder_data import READINGS, TEACHERS
 from classifiers.model import load
 from classifiers.train import install, main
-from classifiers.training_data import LESSONS, Shelf, lessons, own_posts, posts, same_text
+from classifiers.training_data import ANSWERS, LESSONS, LICENCES, Shelf, lessons, own_posts, posts, same_text
 from earshot.errors import BadInput, ModelError
 
 #: Columns and a few invented rows for every set that weights learn from.
@@ -100,8 +101,9 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_lesson_has_a_licence_that_does_not_forbid_it() -> None:
-    assert all("NC" not in lesson.licence and "academic" not in lesson.licence for lesson in LESSONS)
+def test_every_set_that_teaches_has_a_licence_that_does_not_forbid_it() -> None:
+    assert {each.data_set for each in (*LESSONS, *ANSWERS, *TEACHERS, *READINGS)} <= set(LICENCES)
+    assert not any("NC" in licence or "academic" in licence for licence in LICENCES.values())
 
 
 def test_texts_that_judge_the_heads_teach_no_signal(data: Path) -> None:
