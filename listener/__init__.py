@@ -5,5 +5,6 @@ SOURCES = {
     "hackernews": "listener.hackernews:HackerNewsSource",
     "mastodon": "listener.mastodon:MastodonSource",
     "reddit": "listener.reddit:RedditSource",
+    "stackexchange": "listener.stackexchange:StackExchangeSource",
     "x": "listener.x:XSource",
 }

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fake_networks import mastodon
+from fake_networks import mastodon, stackexchange
 from fake_networks.faults import Faults
 from starlette.types import ASGIApp
 
@@ -130,6 +130,23 @@ def _mastodon(url: str, faults: Faults, world: World) -> FakeNetwork:
     )
 
 
+def _stackexchange(url: str, faults: Faults, world: World) -> FakeNetwork:
+    return FakeNetwork(
+        name="stackexchange",
+        url=url,
+        world=world,
+        faults=faults,
+        reads="/2.3/questions",
+        writes="nowhere",
+        query="[lumifern]",
+        items=lambda body: body["items"],
+        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        main_secret="EARSHOT_SECRET_STACKEXCHANGE_KEY",
+        app=faults.app,
+        has_titles=True,
+    )
+
+
 async def _nobody_home(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("a call outside a test")
 
@@ -152,6 +169,11 @@ def reddit_server() -> Iterator[tuple[str, Faults]]:
 
 @pytest.fixture(scope="session")
 def mastodon_server() -> Iterator[tuple[str, Faults]]:
+    yield from _served()
+
+
+@pytest.fixture(scope="session")
+def stackexchange_server() -> Iterator[tuple[str, Faults]]:
     yield from _served()
 
 
@@ -189,3 +211,8 @@ def reddit_network(reddit_server: tuple[str, Faults], monkeypatch: pytest.Monkey
 @pytest.fixture
 def mastodon_network(mastodon_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
     yield from _network(mastodon_server, mastodon.app, _mastodon, monkeypatch, world=mastodon.world(_now))
+
+
+@pytest.fixture
+def stackexchange_network(stackexchange_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network(stackexchange_server, stackexchange.app, _stackexchange, monkeypatch, world=stackexchange.world(_now))
