@@ -110,8 +110,17 @@ def work() -> None:
 @app.command()
 def listen(
     once: Annotated[bool, typer.Option("--once", help="Poll every source one time, understand what came, and stop.")] = False,
+    network: Annotated[str, typer.Option(help="Look at this network instead, print what stands there, and keep nothing.")] = "",
+    query: Annotated[str, typer.Option(help="With --network: what to look for.")] = "",
+    since: Annotated[str, typer.Option(help="With --network: how far back, as 90m, 12h, 1d or 2w.")] = "1d",
+    most: Annotated[int, typer.Option(min=1, help="With --network: show at most so many posts.")] = 200,
+    url: Annotated[str, typer.Option(help="With --network: another address of the network's API.")] = "",
+    allow_private: Annotated[bool, typer.Option("--allow-private", help="With --network and --url: a server in your own house.")] = False,
 ) -> None:
-    """Poll the networks. Without --once it is the same as `earshot work`."""
+    """Poll the networks: as `earshot work` does, once, or one that nothing is set up for."""
+    if network:
+        _preview(network, query, since=since, most=most, url=url, allow_private=allow_private)
+        return
     if not once:
         work()
         return
@@ -128,6 +137,20 @@ def listen(
         _say(f"{status.name}: {status.state.value}" + (f" ({status.reason})" if status.reason else ""))
     _say(f"mentions: {sum(store.mentions.counts().values())}")
     house.close()
+
+
+def _preview(network: str, query: str, *, since: str, most: int, url: str, allow_private: bool) -> None:
+    from collections import Counter
+
+    from earshot.preview import as_lines, in_short, look, source_of
+    from earshot.scheduler import utc_now
+
+    settings = source_of(network, query, since=since, url=url, allow_private=allow_private)
+    seen = Counter[str]()
+    for scored in look(settings, now=utc_now(), most=most):
+        _say(as_lines(scored))
+        seen += Counter(score.label for score in scored.scores if score.name == "sentiment")
+    _say(in_short(seen, settings))
 
 
 @app.command("import")

@@ -29,6 +29,9 @@ class SourceSettings(BaseModel):
     url: str = Field("", description="another address of the network's API, such as a server of your own")
     account: str = Field("", description="our own handle there; its posts never come back as mentions")
     replies: bool = Field(False, description="may we answer there")
+    first_look: float = Field(
+        24.0, gt=0, le=720, description="hours that a new source reads back, where its network can be asked for a time"
+    )
     monthly_reads: int | None = Field(None, ge=0, description="stop reading when this many posts were read in a month")
     allow_private: bool = Field(False, description="let the source reach private and loopback addresses (a server in your own house)")
 

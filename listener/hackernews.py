@@ -23,7 +23,6 @@ from listener.source import Gap, Page, Posted
 API = "https://hn.algolia.com"
 SITE = "https://news.ycombinator.com"
 MAX_HITS = 1_000  #: that Algolia shows for one question, whatever the paging
-FIRST_LOOK = timedelta(days=1)  #: how far back a new source reads
 OVERLAP = timedelta(minutes=15)  #: read again on the next poll, for the index lags behind the site
 _PER_PAGE = 500
 
@@ -38,12 +37,13 @@ class HackerNewsSource:
     def __init__(self, settings: SourceSettings) -> None:
         self._query = settings.query
         self._account = settings.account.casefold()
+        self._first_look = timedelta(hours=settings.first_look)
         self._search = f"{(settings.url or API).rstrip('/')}/api/v1/search_by_date"
         self._client = GuardedClient(allow_private=settings.allow_private)
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
         """The next window of time that fits, oldest mention first. `more` while windows wait; `gap` where one second alone does not fit."""
-        since, seen = _read_cursor(cursor, now)
+        since, seen = _read_cursor(cursor, now - self._first_look)
         until, hits, gap = self._window(since, max(int(now.timestamp()), since + 1), now)
         more = until < int(now.timestamp())
         following = until if more else max(since, until - int(OVERLAP.total_seconds()))
@@ -128,15 +128,15 @@ class HackerNewsSource:
         )
 
 
-def _read_cursor(cursor: str | None, now: datetime) -> tuple[int, dict[str, int]]:
+def _read_cursor(cursor: str | None, first: datetime) -> tuple[int, dict[str, int]]:
     """(start of the next window, native id -> time of what the overlap holds)."""
     if cursor is None:
-        return int((now - FIRST_LOOK).timestamp()), {}
+        return int(first.timestamp()), {}
     try:
         before = orjson.loads(cursor)
         return int(before["since"]), {str(native_id): int(at) for native_id, at in before["seen"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as err:
-        raise SourceConfused("the Hacker News cursor is not one of ours: delete it, and the last day is read again") from err
+        raise SourceConfused("the Hacker News cursor is not one of ours: delete it, and it begins anew") from err
 
 
 def _times(hits: Sequence[Mapping[str, Any]]) -> dict[str, int]:
