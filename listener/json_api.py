@@ -109,11 +109,15 @@ class JsonApi:
             raise SourceUnavailable(f"{self.name}: {self._title} cannot be read just now; will be tried again") from err
 
     @contextmanager
-    def sending(self) -> Iterator[None]:
-        """The call that makes a reply."""
+    def sending(self, *, forbidden: str = "") -> Iterator[None]:
+        """The call that makes a reply. `forbidden` says what 403 means where it is about the reply and not about our key."""
         try:
             with self.reading():
                 yield
+        except SourceRefused as err:
+            if forbidden and isinstance(err.__cause__, Denied) and err.__cause__.answer.status_code == 403:
+                raise ReplyRefused(f"{self.name}: {self._title} does not take this reply: {forbidden}") from err
+            raise
         except NoAnswer as err:
             raise ReplyUnknown(f"{self.name}: no answer to our reply; it may stand there") from err
         except Rejected as err:

@@ -46,6 +46,7 @@ class MastodonSource:
     """
 
     network = "mastodon"
+    keys_from = "the settings of your account there, under Development"
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         json_api.require_account(settings)
@@ -107,13 +108,7 @@ class MastodonSource:
 
     def gone(self, native_ids: Sequence[str]) -> tuple[str, ...]:
         """Those of our posts' ids that the server does not show any more: deleted, made private, or their author suspended."""
-        local = {self._local(native_id): native_id for native_id in native_ids if native_id.endswith(f"@{self._api.host}")}
-        try:
-            found = listed(self._api.get("/api/v1/statuses", {"id[]": list(local)})) if local else []
-        except (Rejected, TypeError):  # a server that does not know this call
-            found = []
-        there = {status["id"] for status in found if isinstance(status, dict) and status.get("visibility") in _PUBLIC}
-        return tuple(native_id for key, native_id in local.items() if key not in there and self._is_gone(key))
+        return self._visit(native_ids, most_alone=len(native_ids))[1]
 
     def close(self) -> None:
         self._api.close()
@@ -215,13 +210,30 @@ class MastodonSource:
     def _look(self, mark: Bookmark) -> Page:
         """Look after some of the posts of the recent past. What goes wrong here keeps nobody from hearing."""
         ids: Sequence[str] = mark.to_look_after(_LOOKS)
+        there: list[Any] = []
         gone: tuple[str, ...] = ()
         try:
-            gone = self.gone(ids)
+            there, gone = self._visit(ids, most_alone=_SINGLE_LOOKS)
+            ids = ids if there else ids[:_SINGLE_LOOKS]
         except SourceError as err:
             log.warning("look_failed", source=self._name, why=type(err).__name__)
-        mark = mark.looked_after(ids, gone).onward(self._listings)
-        return Page(mentions=(), cursor=mark.dump(), deleted=gone)
+        shown, statuses = self._read(there)
+        edited = [status for post, status in zip(shown, statuses, strict=True) if mark.is_new(post)]
+        mentions, hidden = self._mentions(edited)
+        mark = mark.looked_after(ids, gone, shown).onward(self._listings)
+        return Page(mentions=mentions, cursor=mark.dump(), deleted=(*gone, *hidden))
+
+    def _visit(self, native_ids: Sequence[str], *, most_alone: int) -> tuple[list[Any], tuple[str, ...]]:
+        """(the statuses that are there, the ids of those that are gone). A server that knows no batches is asked for `most_alone`."""
+        local = {self._local(native_id): native_id for native_id in native_ids if native_id.endswith(f"@{self._api.host}")}
+        try:
+            found = listed(self._api.get("/api/v1/statuses", {"id[]": list(local)})) if local else []
+        except (Rejected, TypeError):
+            found = []
+        there = {str(status.get("id")): status for status in found if isinstance(status, dict) and status.get("visibility") in _PUBLIC}
+        absent = [key for key in local if key not in there]
+        gone = tuple(local[key] for key in (absent if there else absent[:most_alone]) if self._is_gone(key))
+        return list(there.values()), gone
 
     def _is_gone(self, local_id: str) -> bool:
         try:

@@ -21,7 +21,7 @@ MOST_SEEN = 500  #: posts that a bookmark remembers; what comes again beyond the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A post as a listing shows it: when it was posted, and when it was last changed (posted or edited), in seconds since 1970."""
+    """A post as a listing shows it: when it was posted, in seconds since 1970, and a moment that each of its versions has for itself."""
 
     native_id: str
     at: float
@@ -73,15 +73,21 @@ class Bookmark:
         """Whether this post, or this version of it, was not read before."""
         return self.seen.get(post.native_id) != post.version
 
-    def follow(self, posts: Sequence[Shown], token: str | None, *, listings: Sequence[str], now: datetime) -> Bookmark:
-        """After a page, behind which page `token` waits (None: nothing). A listing ends where a whole page was known before."""
+    def follow(
+        self, posts: Sequence[Shown], token: str | None, *, listings: Sequence[str], now: datetime, once_more: str | None = None
+    ) -> Bookmark:
+        """After a page, behind which page `token` waits (None: nothing). A listing ends where a whole page was known before.
+
+        `once_more` is where a second reading begins, for listings whose pages move up when posts vanish while they are read.
+        """
         newest = max([post.at for post in posts] + ([] if self.newest is None else [self.newest]), default=None)
         read = replace(self, newest=newest, seen=self._with(posts))
         if token not in (None, self.token) and not self._is_known(posts, now):
             return replace(read, token=token)
-        until = (now - OVERLAP).timestamp()
-        done = self.done | {self.turn: until if newest is None else min(newest, until)}
-        return replace(read, done=done).onward(listings)
+        if once_more is not None:
+            return replace(read, token=once_more)
+        until = self._until(now) if newest is None else min(newest, (now - OVERLAP).timestamp())
+        return replace(read, done=self.done | {self.turn: until}).onward(listings)
 
     def onward(self, listings: Sequence[str]) -> Bookmark:
         """At the listing that follows; at rest after the last."""
@@ -94,13 +100,18 @@ class Bookmark:
         after = [native_id for native_id in ids if native_id > self.looked]
         return (after + ids[: len(ids) - len(after)])[:most]
 
-    def looked_after(self, ids: Sequence[str], gone: Sequence[str]) -> Bookmark:
-        seen = {native_id: version for native_id, version in self.seen.items() if native_id not in set(gone)}
+    def looked_after(self, ids: Sequence[str], gone: Sequence[str], there: Sequence[Shown]) -> Bookmark:
+        """After a look at `ids`, of which some are gone and others are there, perhaps in a new version."""
+        versions = self.seen | {post.native_id: post.version for post in there}
+        seen = {native_id: version for native_id, version in versions.items() if native_id not in set(gone)}
         return replace(self, looked=ids[-1] if ids else self.looked, seen=seen)
+
+    def _until(self, now: datetime) -> float:
+        return self.done.get(self.turn, (now - FIRST_LOOK).timestamp())
 
     def _is_known(self, posts: Sequence[Shown], now: datetime) -> bool:
         """A post from the future says nothing of those below it, once it was seen; a page without a readable post says nothing at all."""
-        until = self.done.get(self.turn, (now - FIRST_LOOK).timestamp())
+        until = self._until(now)
         return bool(posts) and all(post.at <= until or (post.at > now.timestamp() and post.native_id in self.seen) for post in posts)
 
     def _with(self, posts: Sequence[Shown]) -> dict[str, int]:

@@ -260,6 +260,20 @@ def test_an_edited_post_comes_again_with_its_new_words_once(mastodon_network: Fa
     assert read_all(source, cursor, now=NOW + timedelta(minutes=3))[0] == []
 
 
+def test_an_edit_long_after_the_post_is_found_by_looking_after_it(mastodon_network: FakeNetwork) -> None:
+    posted = mastodon_network.post("frist", at=NOW - timedelta(hours=5))
+    for n in range(100):
+        mastodon_network.post(f"number {n}", at=NOW - timedelta(hours=4))
+    source = mastodon_network.source()
+    _, cursor, _ = read_all(source)
+    mastodon_network.world.edit("mastodon", posted, "lumifern: first", at=NOW)
+    texts: list[str] = []
+    for n in range(1, 7):
+        heard, cursor, _ = read_all(source, cursor, now=NOW + timedelta(minutes=n))
+        texts += [mention.text for mention in heard]
+    assert texts == ["lumifern: first"]
+
+
 @pytest.mark.parametrize("knows_batches", [True, False])
 def test_deleted_posts_are_found_by_looking_after_them(mastodon_network: FakeNetwork, knows_batches: bool) -> None:
     app = mastodon.app(mastodon_network.world, knows_batches=knows_batches)
