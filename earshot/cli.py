@@ -139,6 +139,17 @@ def listen(
     house.close()
 
 
+@app.command()
+def sources() -> None:
+    """Show each source: whether its keys are there, how it does, when it polls, what it read and what that cost, and its gaps."""
+    from earshot.reporting import sources_report
+    from earshot.scheduler import utc_now
+
+    settings, store = _open()
+    _say(sources_report(settings, store, now=utc_now()).rstrip("\n"))
+    store.close()
+
+
 def _preview(network: str, query: str, *, since: str, most: int, url: str, allow_private: bool) -> None:
     from collections import Counter
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from earshot.errors import ConfigurationError
+from earshot.registry import load
+from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
 
 if TYPE_CHECKING:
@@ -12,6 +17,9 @@ if TYPE_CHECKING:
 
     from classifiers.learn import Judged
     from earshot.learning import Learning, Version
+
+
+_MOST_GAPS, _LAST_GAPS = 10_000, 5  #: that are counted, and shown
 
 
 def influence_frame(store: Store, *, limit: int | None = None) -> pd.DataFrame:
@@ -31,6 +39,47 @@ def influence_report(store: Store, *, limit: int, output: str) -> str:
     if frame.empty:
         return "no authors yet: import a file that names them, or poll a network\n"
     return to_csv(frame) if output == "csv" else to_text(frame) + "\n"
+
+
+def sources_report(settings: Settings, store: Store, *, now: datetime) -> str:
+    """Each source: its state, when it was and will be polled, what it read and what that cost, and its gaps; then what a person must do."""
+    if not settings.sources:
+        return "no source yet: add one to earshot.toml as a [[sources]] entry, or look around with earshot listen --network\n"
+    store.sources.declare([(source.name, source.network) for source in settings.sources])
+    known = {status.name: status for status in store.sources.statuses()}
+    gaps = Counter(name for name, *_ in store.sources.gaps(limit=_MOST_GAPS))
+    rows: list[tuple[str, ...]] = [("source", "network", "keys", "state", "polled", "next", "reads this month", "cost", "gaps")]
+    notes: list[str] = []
+    for source in settings.sources:
+        status, wrong = known[source.name], _missing_keys(source)
+        reads = status.reads_in(now)
+        allowed = "" if source.monthly_reads is None else f" of {source.monthly_reads:,}"
+        cost = "" if source.price_per_thousand is None else f"{reads / 1000 * source.price_per_thousand:.2f}"
+        state = "broken" if wrong else status.state.value
+        times = [_minute(status.polled_at, "never"), "" if wrong else _minute(status.next_poll_at, "at once")]
+        rows.append(
+            (source.name, source.network, "missing" if wrong else "ok", state, *times, f"{reads:,}{allowed}", cost, str(gaps[source.name]))
+        )
+        notes += [f"{source.name}: {reason}" for reason in [wrong or status.reason] if reason]
+    notes += [f"{name}: gap from {_minute(a)} to {_minute(b)}: {why}" for name, a, b, why in store.sources.gaps(limit=_LAST_GAPS)]
+    return _aligned(rows) + "".join(f"\n{note}" for note in notes) + ("\n" if notes else "")
+
+
+def _missing_keys(source: SourceSettings) -> str:
+    """What keeps the source from being opened, and where a person gets it; empty where nothing does."""
+    from earshot.scheduler import open_source
+    from listener import SOURCES
+
+    try:
+        open_source(source).close()
+    except ConfigurationError as err:
+        where = load(SOURCES, source.network, kind="network").keys_from if source.network in SOURCES else ""
+        return f"{err}" + (f"; keys are to be had at {where}" if where else "")
+    return ""
+
+
+def _minute(at: datetime | None, otherwise: str = "") -> str:
+    return otherwise if at is None else f"{at:%Y-%m-%d %H:%M}"
 
 
 def learning_report(learning: Learning) -> str:

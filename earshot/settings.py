@@ -33,6 +33,9 @@ class SourceSettings(BaseModel):
         24.0, gt=0, le=720, description="hours that a new source reads back, where its network can be asked for a time"
     )
     monthly_reads: int | None = Field(None, ge=0, description="stop reading when this many posts were read in a month")
+    price_per_thousand: float | None = Field(
+        None, ge=0, description="what the network charges you for a thousand posts read; for `earshot sources`"
+    )
     allow_private: bool = Field(False, description="let the source reach private and loopback addresses (a server in your own house)")
 
 

@@ -30,6 +30,7 @@ class FeedSource:
     """`settings.query` (or `settings.url`) is the feed's address. An entry comes again only when its title or text changed."""
 
     network = "feed"
+    keys_from = ""
 
     def __init__(self, settings: SourceSettings) -> None:
         self._address = settings.query or settings.url

@@ -33,6 +33,7 @@ class HackerNewsSource:
     """`settings.query` in Algolia's words ("a phrase", -without); `settings.url` is another address of the search."""
 
     network = "hackernews"
+    keys_from = ""
 
     def __init__(self, settings: SourceSettings) -> None:
         self._query = settings.query

@@ -117,6 +117,7 @@ class RedditSource:
     """
 
     network = "reddit"
+    keys_from = "https://www.reddit.com/prefs/apps"
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         if settings.replies and not settings.account:

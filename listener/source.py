@@ -52,6 +52,7 @@ class Source(Protocol):
     """
 
     network: str
+    keys_from: str  #: where a person gets the keys that it asks for; empty where it needs none
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page: ...
 

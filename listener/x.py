@@ -98,6 +98,7 @@ class XSource:
     """
 
     network = "x"
+    keys_from = "https://developer.x.com"
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         if settings.replies and not settings.account:
