@@ -3,6 +3,7 @@
 SOURCES = {
     "feed": "listener.feed:FeedSource",
     "hackernews": "listener.hackernews:HackerNewsSource",
+    "lemmy": "listener.lemmy:LemmySource",
     "mastodon": "listener.mastodon:MastodonSource",
     "reddit": "listener.reddit:RedditSource",
     "stackexchange": "listener.stackexchange:StackExchangeSource",

@@ -97,6 +97,7 @@ class StackExchangeSource:
     """
 
     network = "stackexchange"
+    keys_from = "https://stackapps.com/apps/oauth/register"
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         self._name = settings.name

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fake_networks import mastodon, stackexchange
+from fake_networks import lemmy, mastodon, stackexchange
 from fake_networks.faults import Faults
 from starlette.types import ASGIApp
 
@@ -147,6 +147,24 @@ def _stackexchange(url: str, faults: Faults, world: World) -> FakeNetwork:
     )
 
 
+def _lemmy(url: str, faults: Faults, world: World) -> FakeNetwork:
+    return FakeNetwork(
+        name="lemmy",
+        url=url,
+        world=world,
+        faults=faults,
+        reads="/api/v3/post/list",
+        writes="/api/v3/comment",
+        query="!lumifern",
+        items=lambda body: body["posts"],
+        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        main_secret="EARSHOT_SECRET_LEMMY_TOKEN",
+        app=faults.app,
+        has_titles=True,
+        facts=lambda item: item["post"],
+    )
+
+
 async def _nobody_home(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("a call outside a test")
 
@@ -169,6 +187,11 @@ def reddit_server() -> Iterator[tuple[str, Faults]]:
 
 @pytest.fixture(scope="session")
 def mastodon_server() -> Iterator[tuple[str, Faults]]:
+    yield from _served()
+
+
+@pytest.fixture(scope="session")
+def lemmy_server() -> Iterator[tuple[str, Faults]]:
     yield from _served()
 
 
@@ -216,3 +239,8 @@ def mastodon_network(mastodon_server: tuple[str, Faults], monkeypatch: pytest.Mo
 @pytest.fixture
 def stackexchange_network(stackexchange_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
     yield from _network(stackexchange_server, stackexchange.app, _stackexchange, monkeypatch, world=stackexchange.world(_now))
+
+
+@pytest.fixture
+def lemmy_network(lemmy_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network(lemmy_server, lemmy.app, _lemmy, monkeypatch, world=lemmy.world(_now))

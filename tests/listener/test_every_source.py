@@ -41,7 +41,7 @@ from earshot.registry import load
 from listener import SOURCES
 from listener.source import Posted, Source
 
-FAKES = {"x": "x_network", "reddit": "reddit_network", "mastodon": "mastodon_network", "stackexchange": "stackexchange_network"}
+FAKES = {name: f"{name}_network" for name in ("x", "reddit", "mastodon", "lemmy", "stackexchange")}
 #: where people answer each other, and we answer them
 where_we_answer = pytest.mark.parametrize("network", sorted(set(FAKES) - {"stackexchange"}), indirect=True)
 
@@ -178,7 +178,7 @@ def test_one_post_that_cannot_be_read_is_skipped_with_a_warning_and_the_others_a
     def spoil(body: Any) -> Any:
         items = network.items(body)
         spoilt = network.facts(items[2])
-        spoilt["created_at"] = spoilt["created_utc"] = spoilt["creation_date"] = {"no": "time"}
+        spoilt["created_at"] = spoilt["created_utc"] = spoilt["creation_date"] = spoilt["published"] = {"no": "time"}
         items.append("not even a post")
         return body
 
