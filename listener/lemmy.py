@@ -47,6 +47,7 @@ class LemmySource:
     """
 
     network = "lemmy"
+    keys_from = "your server, as the token it gives when your account signs in"
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         json_api.require_account(settings)

@@ -104,7 +104,8 @@ def test_every_secret_that_a_source_asks_for_is_documented(network: str, monkeyp
     prefix = f"EARSHOT_SECRET_{network.upper()}_"
     for name in [name for name in os.environ if name.startswith(prefix)]:
         monkeypatch.delenv(name)
-    settings = SourceSettings(name=network, network=network, query="https://feeds.example/all", account="brand", replies=True)
+    given = {"query": "https://feeds.example/all", "url": "https://server.example", "account": "brand", "replies": True}
+    settings = SourceSettings(name=network, network=network, **given)
     for _ in range(20):
         try:
             load(SOURCES, network, kind="network")(settings).close()

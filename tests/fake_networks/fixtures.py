@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fake_networks import lemmy, mastodon, stackexchange
+from fake_networks import discourse, lemmy, mastodon, stackexchange
 from fake_networks.faults import Faults
 from starlette.types import ASGIApp
 
@@ -42,6 +42,7 @@ class FakeNetwork:
     app: Any = None  #: the server behind the faults, for what only this network has
     has_titles: bool = False  #: a post of its own has a title, which may be empty
     empty: bytes | None = None  #: a sound answer that holds nothing, where a bare list says so
+    thread_of: Callable[[str], str] = lambda root: root  #: what a source calls the thread that this post began
     facts: Callable[[Any], dict[str, Any]] = lambda item: item  #: what an item of an answer says of the post itself
     _open: list[Source] = field(default_factory=list)
 
@@ -165,6 +166,24 @@ def _lemmy(url: str, faults: Faults, world: World) -> FakeNetwork:
     )
 
 
+def _discourse(url: str, faults: Faults, world: World) -> FakeNetwork:
+    return FakeNetwork(
+        name="discourse",
+        url=url,
+        world=world,
+        faults=faults,
+        reads="/posts.json",
+        writes="/posts.json",
+        query="",
+        items=lambda body: body["latest_posts"],
+        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        main_secret="EARSHOT_SECRET_DISCOURSE_API_KEY",
+        app=faults.app,
+        has_titles=True,
+        thread_of=discourse.topic_of,
+    )
+
+
 async def _nobody_home(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("a call outside a test")
 
@@ -187,6 +206,11 @@ def reddit_server() -> Iterator[tuple[str, Faults]]:
 
 @pytest.fixture(scope="session")
 def mastodon_server() -> Iterator[tuple[str, Faults]]:
+    yield from _served()
+
+
+@pytest.fixture(scope="session")
+def discourse_server() -> Iterator[tuple[str, Faults]]:
     yield from _served()
 
 
@@ -244,3 +268,8 @@ def stackexchange_network(stackexchange_server: tuple[str, Faults], monkeypatch:
 @pytest.fixture
 def lemmy_network(lemmy_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
     yield from _network(lemmy_server, lemmy.app, _lemmy, monkeypatch, world=lemmy.world(_now))
+
+
+@pytest.fixture
+def discourse_network(discourse_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network(discourse_server, discourse.app, _discourse, monkeypatch, world=discourse.world(_now))

@@ -41,7 +41,7 @@ from earshot.registry import load
 from listener import SOURCES
 from listener.source import Posted, Source
 
-FAKES = {name: f"{name}_network" for name in ("x", "reddit", "mastodon", "lemmy", "stackexchange")}
+FAKES = {name: f"{name}_network" for name in ("x", "reddit", "mastodon", "lemmy", "discourse", "stackexchange")}
 #: where people answer each other, and we answer them
 where_we_answer = pytest.mark.parametrize("network", sorted(set(FAKES) - {"stackexchange"}), indirect=True)
 
@@ -233,7 +233,7 @@ def test_replies_name_their_parent_and_thread(network: FakeNetwork) -> None:
     grandchild = network.post("and I", author="cy", reply_to=child)
     heard = {mention.native_id: mention for mention in read_all(network.source())[0]}
     assert (heard[root].parent_id, heard[child].parent_id, heard[grandchild].parent_id) == (None, root, child)
-    assert {mention.thread_id for mention in heard.values()} == {root}
+    assert {mention.thread_id for mention in heard.values()} == {network.thread_of(root)}
 
 
 def test_times_are_aware_and_those_of_the_network(network: FakeNetwork) -> None:
