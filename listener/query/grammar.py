@@ -239,7 +239,7 @@ def _field(token: Token) -> Node:
 
 def _author(column: int, value: str) -> str:
     handle = re.sub(r"^(@|/?u/)", "", value)
-    if not handle or re.search(r"\s", handle):
+    if not re.fullmatch(r"\S{1,100}", handle):
         raise _Mistake(column, "an author is named by the handle, without spaces: author:jane_doe")
     return handle
 

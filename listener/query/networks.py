@@ -32,6 +32,7 @@ class Dialect:
     says_not: Callable[[Node], str | None] = lambda _: None  #: one that must not; only where the network finds no more than we do
     both: str | None = " "  #: between two that must be there; None where a search holds one only
     either: str | None = " OR "  #: between two of which one must be there; None where there must be a search for each
+    most_either: int = 1_000  #: of these in one search
 
 
 def compile_for(query: Query, network: str, *, reserve: int = 0) -> list[str]:
@@ -56,7 +57,10 @@ def compile_for(query: Query, network: str, *, reserve: int = 0) -> list[str]:
 def unsearchable(query: Query, network: str) -> tuple[str, ...]:
     """The parts that the network's search does not know; they are checked here, among what it finds without them."""
     asked = _Asked(network, _dialect(network))
-    return tuple(dict.fromkeys(write(node) for node, wanted in _parts(query.tree, True) if asked.leaf(node, wanted) is True))
+    if _wider(query.tree, asked) is False:
+        return ()
+    left_out = (node for node, wanted in _parts(query.tree, True) if asked.leaf(node, wanted) is True)
+    return tuple(dict.fromkeys(write(node) for node in left_out if not (isinstance(node, Field) and node.name == "network")))
 
 
 def _dialect(network: str) -> Dialect:
@@ -192,9 +196,10 @@ class _Fitting:
         return packed
 
     def _of_all(self, parts: tuple[Node, ...]) -> list[Node]:
-        """The part that takes the fewest words, with as much of the others as there is room for."""
+        """The part that finds the fewest posts, with as much of the others as there is room for."""
         wanted = [part for part in parts if not isinstance(part, Not)]
-        first = min((part for part in wanted if _may_stand_alone(part)), key=lambda part: (len(anchors(part) or ()), len(self.write(part))))
+        rarest = anchors(all_of(tuple(wanted)))
+        first = next(part for part in wanted if anchors(part) == rarest)
         pieces = self.searches(first)
         if self.dialect.both is None:
             return pieces
@@ -230,8 +235,9 @@ class _Fitting:
         return both if self._fits(both) else piece
 
     def _fits(self, tree: Node) -> bool:
-        known = (self.dialect.either is not None or not _holds(tree, Or)) and (self.dialect.both is not None or not _holds(tree, And))
-        return known and len(self.write(tree)) <= self.longest
+        if (self.dialect.either is None and _holds(tree, Or)) or (self.dialect.both is None and _holds(tree, And)):
+            return False
+        return not (isinstance(tree, Or) and len(tree.parts) > self.dialect.most_either) and len(self.write(tree)) <= self.longest
 
     def write(self, node: Node) -> str:
         match node:
@@ -282,7 +288,7 @@ def _has_emoji(said: str) -> bool:
 
 def _x(node: Node) -> str | None:
     match node:
-        case Term(said=said, opens=False) if said[0] in "#@" or (len(said) == 1 and _has_emoji(said)):
+        case Term(said=said, opens=False) if re.fullmatch(r"#(?!\d+$)\w+|@[a-z0-9_]{1,15}", said) or (len(said) == 1 and _has_emoji(said)):
             return said
         case Term():
             return _words(node)
@@ -340,17 +346,17 @@ def _hackernews(node: Node) -> str | None:
 
 
 def _mastodon(node: Node) -> str | None:
-    """A tag; its timeline shows the posts in which the word is a hashtag."""
+    """Tags, as our source there takes them: their timelines show the posts in which the word is a hashtag."""
     if not isinstance(node, Term) or node.opens or node.said[0] == "@" or _has_emoji(node.said):
         return None
     tag = node.said.removeprefix("#")
     is_whole = tag != node.said or not any(map(is_spaceless, tag))  # Chinese stands within longer tags, too
-    return tag if is_whole and re.fullmatch(r"\w+", tag) and not tag.isdigit() else None
+    return f"#{tag}" if is_whole and re.fullmatch(r"\w+", tag) and not tag.isdigit() else None
 
 
 DIALECTS: Mapping[str, Dialect] = {
     "x": Dialect(longest=512, says=_x, says_not=_x_not),
     "reddit": Dialect(longest=512, says=_reddit, says_not=_reddit_not, both=" AND "),
     "hackernews": Dialect(longest=512, says=_hackernews, either=None),
-    "mastodon": Dialect(longest=100, says=_mastodon, both=None, either=None),
+    "mastodon": Dialect(longest=512, says=_mastodon, both=None, either=" ", most_either=5),
 }

@@ -21,6 +21,8 @@ SPACELESS = (
 )
 TAIL = "\x1f"  #: parts the words of a text from its hashtags and handles
 
+_SHORT = 1_000  #: characters of a text in which marks may be stacked: sorting them costs the square of their number
+
 _IS_SPACELESS = re.compile(f"[{SPACELESS}]")
 #: zero-width and direction marks, joiners and shades of emoji, and signs that NFKC would make letters of
 _UNSEEN = re.compile(
@@ -73,7 +75,10 @@ def fold(text: str, *, cased: bool = False) -> str:
     """Width, ligatures and, unless `cased`, capitals folded; what is not seen left out."""
     if text.isascii():
         return text if cased else text.lower()
-    text = unicodedata.normalize("NFKC", _patterns().stacked.sub(r"\1", _UNSEEN.sub("", text)))
+    text = _UNSEEN.sub("", text)
+    if len(text) > _SHORT:
+        text = _patterns().stacked.sub(r"\1", text)
+    text = unicodedata.normalize("NFKC", text)
     return text if cased else unicodedata.normalize("NFKC", text.casefold())
 
 
