@@ -69,7 +69,7 @@ class DiscourseSource:
         )
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
-        mark = Bookmark.load(cursor, name=self._name).begin(_LISTINGS)
+        mark = Bookmark.load(cursor, settings=self._settings, now=now).begin(_LISTINGS)
         if mark.turn == "look":
             return self._look(mark)
         with self._api.reading():

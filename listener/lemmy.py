@@ -67,7 +67,7 @@ class LemmySource:
         self._listings = ("posts", "comments", *(("replies",) if token and self._account and self._words else ()), "look")
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
-        mark = Bookmark.load(cursor, name=self._name).begin(self._listings)
+        mark = Bookmark.load(cursor, settings=self._settings, now=now).begin(self._listings)
         if mark.turn == "look":
             return self._look(mark)
         try:

@@ -69,7 +69,7 @@ class MastodonSource:
         self._listings = ("tag" if self._tags else "search", *(("mentions",) if token and account else ()), "look")
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
-        mark = Bookmark.load(cursor, name=self._name).begin(self._listings)
+        mark = Bookmark.load(cursor, settings=self._settings, now=now).begin(self._listings)
         if mark.turn == "look":
             return self._look(mark)
         with self._api.reading():

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from earshot.errors import SourceConfused
+from earshot.settings import SourceSettings
 
-FIRST_LOOK = timedelta(days=1)  #: how far back a new source reads
 OVERLAP = timedelta(minutes=15)  #: read again on each poll
 MOST_SEEN = 500  #: posts that a bookmark remembers; what comes again beyond them, the store recognises
 
@@ -36,6 +36,7 @@ class Shown:
 class Bookmark:
     """`turn` is the listing under way, "" between two polls. Its reading began at `newest` and goes on with page `token`."""
 
+    first: float  #: how far back the first reading goes
     turn: str = ""
     newest: float | None = None
     token: str | None = None
@@ -44,14 +45,15 @@ class Bookmark:
     looked: str = ""  #: the post that was last looked after
 
     @classmethod
-    def load(cls, cursor: str | None, *, name: str) -> Bookmark:
-        """Raises `SourceConfused` for a cursor that is not one of ours."""
+    def load(cls, cursor: str | None, *, settings: SourceSettings, now: datetime) -> Bookmark:
+        """Where `cursor` says; without one, at the beginning. Raises `SourceConfused` for a cursor that is not one of ours."""
         if cursor is None:
-            return cls()
+            return cls(first=(now - timedelta(hours=settings.first_look)).timestamp())
         try:
             stored: Any = orjson.loads(cursor)
             newest, token = stored["newest"], stored["token"]
             return cls(
+                first=float(stored["first"]),
                 turn=str(stored["turn"]),
                 newest=None if newest is None else float(newest),
                 token=None if token is None else str(token),
@@ -60,7 +62,7 @@ class Bookmark:
                 looked=str(stored["looked"]),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as err:
-            raise SourceConfused(f"{name}: the stored cursor is not one of ours; delete it to begin again") from err
+            raise SourceConfused(f"{settings.name}: the stored cursor is not one of ours; delete it to begin again") from err
 
     def dump(self) -> str:
         return orjson.dumps(asdict(self)).decode()
@@ -86,7 +88,7 @@ class Bookmark:
             return replace(read, token=token)
         if once_more is not None:
             return replace(read, token=once_more)
-        until = self._until(now) if newest is None else min(newest, (now - OVERLAP).timestamp())
+        until = self._until() if newest is None else min(newest, (now - OVERLAP).timestamp())
         return replace(read, done=self.done | {self.turn: until}).onward(listings)
 
     def onward(self, listings: Sequence[str]) -> Bookmark:
@@ -106,12 +108,12 @@ class Bookmark:
         seen = {native_id: version for native_id, version in versions.items() if native_id not in set(gone)}
         return replace(self, looked=ids[-1] if ids else self.looked, seen=seen)
 
-    def _until(self, now: datetime) -> float:
-        return self.done.get(self.turn, (now - FIRST_LOOK).timestamp())
+    def _until(self) -> float:
+        return self.done.get(self.turn, self.first)
 
     def _is_known(self, posts: Sequence[Shown], now: datetime) -> bool:
         """A post from the future says nothing of those below it, once it was seen; a page without a readable post says nothing at all."""
-        until = self._until(now)
+        until = self._until()
         return bool(posts) and all(post.at <= until or (post.at > now.timestamp() and post.native_id in self.seen) for post in posts)
 
     def _with(self, posts: Sequence[Shown]) -> dict[str, int]:

@@ -27,7 +27,6 @@ from listener.wire import DEADLINE_SECONDS, clean, variable
 log = structlog.get_logger(__name__)
 
 API = "https://api.stackexchange.com"
-FIRST_LOOK = timedelta(days=7)  #: how far back a new source reads
 OVERLAP = timedelta(minutes=15)  #: read again on each poll, for a question shows up late
 LOOK_EVERY = timedelta(hours=6)  #: between two calls that look for edits and deletions
 LONGEST_WAIT = timedelta(days=1)
@@ -54,9 +53,9 @@ class _Cursor:
     seen: dict[str, int] = field(default_factory=dict)  #: native id -> second of its last edit
 
     @classmethod
-    def load(cls, cursor: str | None, *, name: str, now: datetime) -> _Cursor:
+    def load(cls, cursor: str | None, *, settings: SourceSettings, now: datetime) -> _Cursor:
         if cursor is None:
-            first = int((now - FIRST_LOOK).timestamp())
+            first = int((now - timedelta(hours=settings.first_look)).timestamp())
             return cls(since=first, began=first, looked=int(now.timestamp()))
         try:
             stored: Any = orjson.loads(cursor)
@@ -65,7 +64,7 @@ class _Cursor:
             newest = stored["newest"]
             return cls(**numbers, newest=None if newest is None else int(newest), last=str(stored["last"]), seen=seen)
         except (ValueError, TypeError, KeyError, AttributeError) as err:
-            raise SourceConfused(f"{name}: the stored cursor is not one of ours; delete it to begin again") from err
+            raise SourceConfused(f"{settings.name}: the stored cursor is not one of ours; delete it to begin again") from err
 
     def dump(self) -> str:
         return orjson.dumps(asdict(self)).decode()
@@ -100,6 +99,7 @@ class StackExchangeSource:
     keys_from = "https://stackapps.com/apps/oauth/register"
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
+        self._settings = settings
         self._name = settings.name
         self._key = json_api.secret_if_set(settings.name, "key")
         sites = _SITE.findall(settings.query)
@@ -116,7 +116,7 @@ class StackExchangeSource:
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
         """The next questions, oldest first; every few hours also what became of those that were read before."""
-        state = _Cursor.load(cursor, name=self._name, now=now)
+        state = _Cursor.load(cursor, settings=self._settings, now=now)
         if now.timestamp() < state.wait:
             raise SourceUnavailable(f"{self._name}: Stack Exchange asks us to wait", retry_at=_at(min(state.wait, _in(LONGEST_WAIT, now))))
         if state.page == 1 and state.newest is None and state.seen and now.timestamp() >= state.looked + LOOK_EVERY.total_seconds():

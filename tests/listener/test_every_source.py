@@ -113,6 +113,16 @@ def test_a_quiet_network_costs_one_call_a_listing_and_little_is_read_again(netwo
     assert len(again) <= 100
 
 
+@pytest.mark.parametrize("network", ["mastodon", "lemmy", "discourse", "stackexchange"], indirect=True)
+def test_a_new_source_reads_back_as_far_as_it_is_told_and_a_page_at_most_beyond(network: FakeNetwork) -> None:
+    posted = [network.post(f"number {n}", at=NOW - timedelta(minutes=10 * n)) for n in reversed(range(300))]
+    for hours in (1, 10, 40):
+        heard = set(ids(read_all(network.source(first_look=hours))[0]))
+        wanted = set(posted[-6 * hours :])
+        assert wanted <= heard
+        assert len(heard) <= len(wanted) + 100
+
+
 def test_posts_of_the_same_moment_at_a_page_edge_are_all_heard(network: FakeNetwork) -> None:
     same = [network.post(f"same {n}", at=NOW) for n in range(130)]
     source = network.source()
