@@ -354,7 +354,23 @@ def _mastodon(node: Node) -> str | None:
     return f"#{tag}" if is_whole and re.fullmatch(r"\w+", tag) and not tag.isdigit() else None
 
 
+def _one_word(node: Node) -> str | None:
+    """A single word, where how a search reads several is not written down."""
+    says = _words(node)
+    return says if isinstance(node, Term) and says == node.said else None
+
+
+def _within(node: Node) -> str | None:
+    """A single word that is looked for within others, too, so that a star need not be said."""
+    return _one_word(Term(node.said) if isinstance(node, Term) and node.opens else node)
+
+
 DIALECTS: Mapping[str, Dialect] = {
+    "discourse": Dialect(
+        longest=4_000, says=_within, both=None, either=" "
+    ),  # our source there reads all and keeps what has one of the words
+    "lemmy": Dialect(longest=200, says=_within, both=None, either=None),
+    "stackexchange": Dialect(longest=200, says=_one_word, both=None, either=None),
     "x": Dialect(longest=512, says=_x, says_not=_x_not),
     "reddit": Dialect(longest=512, says=_reddit, says_not=_reddit_not, both=" AND "),
     "hackernews": Dialect(longest=512, says=_hackernews, either=None),
