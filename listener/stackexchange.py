@@ -174,13 +174,14 @@ class StackExchangeSource:
                 native_id = f"{identifier(item['question_id'])}@{self._site}"
                 mention = self._mention(native_id, item)
                 edited = int(item.get("last_edit_date") or item["creation_date"])
+                is_new = state.seen.get(native_id) != edited and not self._is_own(item)
             except (LookupError, TypeError, ValueError, AttributeError, OverflowError, OSError) as err:
                 number = item.get("question_id") if isinstance(item, dict) else None
                 log.warning("post_skipped", source=self._name, native_id=f"{number}@{self._site}"[:60], why=type(err).__name__)
                 continue
             times.append(int(item["creation_date"]))
             edits[native_id] = edited
-            if state.seen.get(native_id) != edited and not self._is_own(item):
+            if is_new:
                 mentions[native_id] = mention
         return tuple(mentions.values()), times, edits
 

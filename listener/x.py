@@ -203,7 +203,7 @@ class XSource:
             text=_text(others.get(original, item) if original else item),
             url=f"{self._site}/{author.handle}/status/{native_id}",
             posted_at=datetime.fromisoformat(item["created_at"]),
-            thread_id=item.get("conversation_id"),
+            thread_id=_text_or_none(item.get("conversation_id")),
             parent_id=refers.get("replied_to"),
             repost_of=original,
             lang_hint=_language(item.get("lang")),
@@ -320,6 +320,10 @@ def _language(code: object) -> str | None:
     if not isinstance(code, str) or not re.fullmatch(r"[a-z]{2}(-\w+)?", code):
         return None
     return _OLD_LANGUAGE_CODES.get(code[:2], code[:2])
+
+
+def _text_or_none(value: object) -> str | None:
+    return clean(value) if isinstance(value, str) else None
 
 
 def _count(number: object) -> int | None:

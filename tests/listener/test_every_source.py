@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 from fake_networks.faults import (
@@ -37,6 +39,7 @@ from earshot.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from earshot.mention import Mention
 from earshot.registry import load
 from listener import SOURCES
 from listener.source import Posted, Source
@@ -199,6 +202,46 @@ def test_one_post_that_cannot_be_read_is_skipped_with_a_warning_and_the_others_a
     skipped = [line for line in lines if line["event"] == "post_skipped"]
     assert {line["native_id"] for line in skipped} & set(posted)
     assert "lumifern: number" not in str(skipped)
+
+
+ABSENT = object()
+WRONG = (ABSENT, None, True, 7, -1, 2**62, "x", "", [], ["x"], [7], {}, {"x": 7})
+
+
+def spoil_one_field(item: dict[str, Any], draw: random.Random) -> str:
+    """One field of a post, or of what it holds, is gone or of a wrong type."""
+    holder = item
+    while isinstance(inner := holder[name := draw.choice(sorted(holder))], dict) and inner and draw.random() < 0.8:
+        holder = inner
+    wrong = draw.choice(WRONG)
+    if wrong is ABSENT:
+        del holder[name]
+    else:
+        holder[name] = wrong
+    return f"{name} is {'absent' if wrong is ABSENT else wrong!r}"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_one_field_of_a_post_says_the_other_posts_are_heard(network: FakeNetwork, seed: int) -> None:
+    posted = [network.post(f"number {n}", author=f"author{n}") for n in range(3)]
+    draw = random.Random(seed)
+    source = network.source()
+    spoilt: list[str] = []
+
+    def spoil(body: Any) -> Any:
+        items = network.items(body)
+        spoilt[:] = [next(native_id for native_id in posted if names(items[1], native_id)), spoil_one_field(items[1], draw)]
+        return body
+
+    def names(item: Any, native_id: str) -> bool:
+        return f"number {posted.index(native_id)}" in str(item)
+
+    for _ in range(60):
+        network.faults.on(network.reads, rewrites(spoil))
+        page = source.fetch(None, now=NOW)
+        assert {*posted} - {spoilt[0]} <= set(ids(list(page.mentions))), spoilt[1]
+        for mention in page.mentions:
+            assert msgspec.json.decode(msgspec.json.encode(mention), type=Mention) == mention, spoilt[1]
 
 
 def test_a_cursor_that_is_not_ours_is_refused_in_words(network: FakeNetwork) -> None:
