@@ -35,6 +35,8 @@ DEADLINE_SECONDS = 30.0
 MOST_BYTES = 32 * 2**20
 #: A network that asks for a longer pause is asked again after this one.
 LONGEST_PAUSE = timedelta(days=1)
+#: More seconds than a pause has: they count from 1970.
+_BILLION = 1e9
 #: prawcore sleeps inside a call when it sees these; we wait outside.
 _SLEEPING_PILLS = ("x-ratelimit-remaining", "x-ratelimit-used", "x-ratelimit-reset")
 
@@ -211,7 +213,7 @@ def retry_at(headers: Mapping[str, str]) -> datetime | None:
     """The first moment at which another call is allowed, or None where the network does not say it in a way that we can read.
 
     From Retry-After (seconds or a date), X's `x-rate-limit-reset` (seconds since 1970) or `x-ratelimit-reset` (Reddit: seconds from now;
-    Mastodon: a date).
+    Mastodon: a date; GoToSocial: seconds since 1970).
     """
     now = datetime.now(UTC)
     for name, read in _RESETS.items():
@@ -289,9 +291,9 @@ def _after_or_date(value: str, now: datetime) -> datetime:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _after_or_iso(value: str, now: datetime) -> datetime:
+def _after_or_moment(value: str, now: datetime) -> datetime:
     if "-" not in value[1:]:
-        return _after(value, now)
+        return _epoch(value, now) if float(value) > _BILLION else _after(value, now)
     date = datetime.fromisoformat(value.strip())
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
@@ -303,5 +305,5 @@ def _epoch(value: str, now: datetime) -> datetime:  # noqa: ARG001 - one shape f
 _RESETS: Mapping[str, Callable[[str, datetime], datetime]] = {
     "retry-after": _after_or_date,
     "x-rate-limit-reset": _epoch,
-    "x-ratelimit-reset": _after_or_iso,
+    "x-ratelimit-reset": _after_or_moment,
 }
