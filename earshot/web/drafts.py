@@ -11,7 +11,8 @@ from earshot.web import words
 if TYPE_CHECKING:
     from earshot.rooms import Rooms
 
-LONGEST = {"x": 280, "reddit": 10_000}
+#: on Mastodon 500, and the name of whom we answer stands in front
+LONGEST = {"x": 280, "mastodon": 460, "reddit": 10_000}
 LONGEST_ELSEWHERE = 5_000
 _LINK = re.compile(r"https?://\S+")
 _MASK = re.compile(r"[<\[]([a-z][a-z _-]{1,30})[>\]]")

@@ -35,6 +35,9 @@ NETWORKS = {
     "hackernews": "Hacker News",
     "mastodon": "Mastodon",
     "bluesky": "Bluesky",
+    "lemmy": "Lemmy",
+    "discourse": "Discourse",
+    "stackexchange": "Stack Exchange",
     "feed": "Feed",
     "archive": "File",
 }
