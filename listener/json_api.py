@@ -68,7 +68,8 @@ class JsonApi:
         self._session = session(Wire(name=settings.name, deadline=deadline, only_public=not settings.allow_private))
         self._session.trust_env = False  # neither a proxy, which would resolve names unguarded, nor keys from a .netrc
         self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True
-        self._session.headers.update({"user-agent": f"earshot/{__version__}", "accept": "application/json", **headers})
+        self._session.headers.update({"user-agent": f"earshot/{__version__}", "accept": "application/json"})
+        self._session.headers.update({name: value.strip() for name, value in headers.items()})
 
     def get(self, path: str, params: Fields | None = None) -> Any:
         return self.read(self.ask(path, params))
