@@ -302,7 +302,7 @@ def _own_post(row: Row, place: str) -> Post:
         labels = _named(row)
         post = Post(text=row["text"], lang=row["lang"], source="lessons", part="train", labels=labels, id=row["id"], data_set="lessons")
     except (KeyError, ValueError, IndexError, TypeError) as err:
-        raise BadInput(f"{place}: lacks a column or has a label that is no number ({err}); see classifiers/lessons/README.md") from err
+        raise BadInput(f"{place}: lacks a column or has a label that nobody knows ({err}); see classifiers/lessons/README.md") from err
     odd = {question: label for question, label in labels.items() if label not in {**QUESTIONS, **PUBLIC}[question]}
     if odd:
         raise BadInput(
@@ -356,16 +356,21 @@ def _unspaced(text: str) -> str:
 
 
 def _named(row: Row) -> dict[str, str]:
-    """The labels of a row in the words that people read."""
-    yes_no = ("no", "yes")
-    return {
-        "intent": row["intent"],
-        "asks": yes_no[int(row["asks"])],
-        "needs": row["needs"],
-        "anger": ("calm", "annoyed", "angry")[int(row["anger"])],
-        "sentiment": ("negative", "neutral", "positive")[int(row["sentiment"]) + 1],
-        "urgent": yes_no[int(row["urgent"])],
-        "risk": row["risk"],
-        "tier": row["tier"],
-        "spam": yes_no[int(row["intent"] == "spam")],
-    }
+    """The labels of a row in the words that people read; an empty cell is no label."""
+    labels = {question: read(row[question]) for question, read in _READ.items() if row[question]}
+    if "intent" in labels:
+        labels["spam"] = "yes" if labels["intent"] == "spam" else "no"
+    return labels
+
+
+#: How a labelled post says each answer.
+_READ: Mapping[str, Callable[[str], str]] = {
+    "intent": str,
+    "asks": _NO_YES.__getitem__,
+    "needs": str,
+    "anger": {"0": "calm", "1": "annoyed", "2": "angry"}.__getitem__,
+    "sentiment": {"-1": "negative", "0": "neutral", "1": "positive"}.__getitem__,
+    "urgent": _NO_YES.__getitem__,
+    "risk": str,
+    "tier": str,
+}

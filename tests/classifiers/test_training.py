@@ -171,9 +171,10 @@ def test_evaluation_without_data_says_what_is_missing(tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ({"anger": "very"}, r"row 1: .*no number"),
+        ({"anger": "very"}, r"row 1: .*'very'"),
+        ({"anger": "-1"}, r"row 1: .*'-1'"),
         ({"intent": "gossip"}, "row 1: intent is 'gossip'"),
-        ({"urgent": "7"}, r"row 1: .*no number"),
+        ({"urgent": "7"}, r"row 1: .*'7'"),
     ],
 )
 def test_a_post_of_ones_own_with_a_wrong_label_is_named(tmp_path: Path, cells: dict[str, str], message: str) -> None:
@@ -181,6 +182,13 @@ def test_a_post_of_ones_own_with_a_wrong_label_is_named(tmp_path: Path, cells: d
     (tmp_path / "posts.csv").write_text(f"{_LABELLED}\n{','.join(row.values())}\n", encoding="utf-8")
     with pytest.raises(BadInput, match=message):
         own_posts(tmp_path)
+
+
+def test_an_empty_cell_of_a_post_of_ones_own_is_no_label(tmp_path: Path) -> None:
+    row = dict(zip(_LABELLED.split(","), ("o1", "", "en", "hello there", *POSTS[0][:-1]), strict=True)) | {"urgent": "", "intent": ""}
+    (tmp_path / "posts.csv").write_text(f"{_LABELLED}\n{','.join(row.values())}\n", encoding="utf-8")
+    [post] = own_posts(tmp_path)
+    assert set(post.labels) == {"asks", "needs", "anger", "sentiment", "risk", "tier"}
 
 
 def test_a_folder_without_posts_is_named(tmp_path: Path) -> None:
