@@ -11,6 +11,19 @@ from listener.query.matching import Matcher, matches
 from listener.query.nearly import NearMiss, near_misses
 from listener.query.networks import DIALECTS, compile_for, unsearchable
 from listener.query.reading import Post
-from listener.query.tree import Query, write
+from listener.query.tree import Query, without, write
 
-__all__ = ["DIALECTS", "Matcher", "NearMiss", "Post", "Query", "compile_for", "matches", "near_misses", "read", "unsearchable", "write"]
+__all__ = [
+    "DIALECTS",
+    "Matcher",
+    "NearMiss",
+    "Post",
+    "Query",
+    "compile_for",
+    "matches",
+    "near_misses",
+    "read",
+    "unsearchable",
+    "without",
+    "write",
+]

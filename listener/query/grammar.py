@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from earshot.errors import BadInput
-from listener.query.tree import And, Field, Followers, Fuzzy, Near, Node, Not, Or, Query, Term, anchors, joined
+from listener.query.tree import Field, Followers, Fuzzy, Near, Node, Not, Or, Query, Term, all_of, anchors, any_of
 from listener.query.words import is_spaceless, runs_of, words_of
 
 if TYPE_CHECKING:
@@ -131,15 +131,15 @@ def _check_size(line: str) -> None:
 
 
 def _either(left: Node, _or: Token, right: Node) -> Node:
-    return joined(Or, left, right)
+    return any_of((left, right))
 
 
 def _both(left: Node, right: Node) -> Node:
-    return joined(And, left, right)
+    return all_of((left, right))
 
 
 def _both_said(left: Node, _and: Token, right: Node) -> Node:
-    return joined(And, left, right)
+    return all_of((left, right))
 
 
 def _negated(_not: Token, part: Node) -> Node:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from listener.query.reading import Post, Reading, automaton_of
+from listener.query.reading import Post, Reading, automata_of
 from listener.query.tree import Node, Or, Query, anchors
 
 Id = TypeVar("Id", bound=Hashable)
@@ -19,11 +19,11 @@ class Matcher(Generic[Id]):
 
     def __init__(self, queries: Mapping[Id, Query]) -> None:
         self._trees = [(number, query.tree, _gate(query.tree)) for number, query in queries.items()]
-        self._automaton: Any = automaton_of(query.tree for query in queries.values())
+        self._automata = automata_of(query.tree for query in queries.values())
 
     def match(self, posts: Sequence[Post]) -> list[tuple[Id, ...]]:
         """For each post the ids of the queries that it matches, in the order of the queries."""
-        reading = Reading(posts, self._automaton)
+        reading = Reading(posts, self._automata)
         found: list[list[Id]] = [[] for _ in posts]
         for number, tree, gate in self._trees:
             if candidates := reading.hold(gate, reading.all):

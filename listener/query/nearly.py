@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from listener.query.reading import Post, Posts, Reading, automaton_of
+from listener.query.reading import Post, Posts, Reading, automata_of
 from listener.query.tree import And, Fuzzy, Near, Node, Not, Or, Query, Term, all_of, anchors, any_of, write
 
 _SHORTEST = 5  #: letters of a word whose misspellings are looked for; shorter ones have too many neighbours
@@ -28,7 +28,7 @@ def near_misses(query: Query, posts: Sequence[Post]) -> list[NearMiss]:
     for is missing (or one that NOT refuses is there) while another word of the query stands there.
     """
     loose = _loosened(query.tree)
-    reading = Reading(posts, automaton_of([query.tree, loose]))
+    reading = Reading(posts, automata_of([query.tree, loose]))
     outside = reading.all - reading.hold(query.tree, reading.all)
     slips = _slips(query.tree, reading, reading.hold(loose, outside))
     found = _lacking(query.tree, reading, outside) | slips

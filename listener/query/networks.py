@@ -205,9 +205,17 @@ class _Fitting:
             return pieces
         for part in sorted((part for part in wanted if part is not first), key=lambda part: len(self.write(part))):
             pieces = self._narrowed(pieces, part)
-        for refused in (part for part in parts if isinstance(part, Not)):
-            pieces = [self._with(piece, refused) for piece in pieces]
-        return pieces
+        refused = [part for part in parts if isinstance(part, Not)]
+        return [self._refusing(piece, refused) for piece in pieces]
+
+    def _refusing(self, piece: Node, refused: Iterable[Node]) -> Node:
+        room, kept = self.longest - len(self._grouped(piece)), []
+        for part in refused:
+            taken = len(self.write(part)) + len(self.dialect.both or "")
+            if taken <= room:
+                kept.append(part)
+                room -= taken
+        return all_of((piece, *kept))
 
     def _narrowed(self, pieces: list[Node], part: Node) -> list[Node]:
         """The pieces with `part` beside them; its alternatives are shared out over more searches, while these are few."""

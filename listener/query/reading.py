@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from earshot.mention import Mention, ScoredMention
 from listener.query.tree import And, Field, Followers, Fuzzy, Near, Node, Not, Or, Term
@@ -29,13 +29,28 @@ _COMPARE: Mapping[str, Callable[[int, int], bool]] = {
 }
 
 
-def automaton_of(trees: Iterable[Node]) -> Any:
-    """One automaton over all terms of all trees; None where there are none."""
+class Automata(NamedTuple):
+    """What is looked for in the words of posts, and in their links; None where nothing is."""
+
+    words: Any
+    links: Any
+
+
+def automata_of(trees: Iterable[Node]) -> Automata:
+    """All terms of all trees, ready to be found in one pass."""
+    asked = {leaf for tree in trees for leaf in leaves(tree)}
+    return Automata(
+        _automaton(term_pattern(leaf) for leaf in asked if isinstance(leaf, Term)),
+        _automaton(url_pattern(leaf) for leaf in asked if isinstance(leaf, Field) and leaf.name == "url"),
+    )
+
+
+def _automaton(patterns: Iterable[str]) -> Any:
     from ahocorasick import Automaton
 
     automaton = Automaton()
-    for term in {leaf for tree in trees for leaf in leaves(tree) if isinstance(leaf, Term)}:
-        automaton.add_word(*[term_pattern(term)] * 2)
+    for each in patterns:
+        automaton.add_word(each, each)
     automaton.make_automaton()
     return automaton if len(automaton) else None
 
@@ -58,16 +73,20 @@ def term_pattern(term: Term) -> str:
     return pattern(term.said, opens=term.opens)
 
 
-class Reading:
-    """What `posts` say. `automaton` knows the patterns of every term that will be asked for."""
+def url_pattern(field: Field) -> str:
+    return pattern(words_of(field.value))
 
-    def __init__(self, posts: Sequence[Post], automaton: Any) -> None:
+
+class Reading:
+    """What `posts` say. `automata` know every term and link that will be asked for."""
+
+    def __init__(self, posts: Sequence[Post], automata: Automata) -> None:
         self._posts = posts
         self._mentions = [post.mention if isinstance(post, ScoredMention) else post for post in posts]
         self._forms = [in_words(mention.text) for mention in self._mentions]
-        self._hits = _scan(automaton, self._forms)
+        self._hits = _scan(automata.words, self._forms)
+        self._automata = automata
         self._cased: dict[int, str] = {}
-        self._links: dict[int, str] = {}
         self._fields: dict[str, Mapping[str | None, Posts]] = {}
         self._slips: dict[Fuzzy, Mapping[str, Posts]] = {}
 
@@ -100,9 +119,8 @@ class Reading:
             case Followers(sign=sign, count=count):
                 compare = _COMPARE[sign]
                 return {post for post in among if (known := self._followers(post)) is not None and compare(known, count)}
-            case Field(name="url", value=value):
-                looked_for = pattern(words_of(value))
-                return {post for post in among if looked_for in self._links_of(post)}
+            case Field(name="url"):
+                return among & self._link_hits.get(url_pattern(node), frozenset())
             case Field(name=name, value=value):
                 by_value = self._by_value(f"is:{value}" if name == "is" else name)
                 found = among & by_value.get(value, frozenset())
@@ -178,11 +196,9 @@ class Reading:
             self._cased[post] = in_words(self._mentions[post].text, cased=True)
         return self._cased[post]
 
-    def _links_of(self, post: int) -> str:
-        if post not in self._links:
-            mention = self._mentions[post]
-            self._links[post] = links_in_words(mention.text, mention.url)
-        return self._links[post]
+    @cached_property
+    def _link_hits(self) -> Mapping[str, Posts]:
+        return _scan(self._automata.links, [links_in_words(mention.text, mention.url) for mention in self._mentions])
 
     def _followers(self, post: int) -> int | None:
         author = self._mentions[post].author

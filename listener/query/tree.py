@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from listener.query.words import runs_of
+from listener.query.words import runs_of, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +78,27 @@ class Query:
     tree: Node
 
 
-def joined(kind: type[And] | type[Or], left: Node, right: Node) -> Node:
-    """Both under one `kind`, flat and each part once."""
-    parts = dict.fromkeys(part for side in (left, right) for part in (side.parts if isinstance(side, kind) else (side,)))
-    return kind(tuple(parts)) if len(parts) > 1 else left
+def without(query: Query, *, authors: Iterable[str] = (), words: Iterable[str] = ()) -> Query:
+    """The query without posts by these handles, and without posts that say one of these words or phrases: for lists of exclusions, which
+    count against no limit. What holds no word is left out.
+    """
+    refused: list[Node] = [Field("author", handle.strip().removeprefix("@").casefold()) for handle in authors if handle.strip("@ ")]
+    refused += [Term(said) for word in words if (said := words_of(word))]
+    return replace(query, tree=all_of((query.tree, *map(Not, refused))))
+
+
+def _flat(kind: type[And] | type[Or], sides: tuple[Node, ...]) -> Node:
+    """All of them under one `kind`, each once."""
+    parts = tuple(dict.fromkeys(part for side in sides for part in (side.parts if isinstance(side, kind) else (side,))))
+    return kind(parts) if len(parts) > 1 else parts[0]
 
 
 def all_of(parts: tuple[Node, ...]) -> Node:
-    return reduce(lambda left, right: joined(And, left, right), parts)
+    return _flat(And, parts)
 
 
 def any_of(parts: tuple[Node, ...]) -> Node:
-    return reduce(lambda left, right: joined(Or, left, right), parts)
+    return _flat(Or, parts)
 
 
 def anchors(node: Node) -> tuple[Node, ...] | None:

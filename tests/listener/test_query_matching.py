@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earshot.errors import BadInput
 from earshot.mention import Author, Mention, Score, ScoredMention
-from listener.query import Matcher, matches, read
+from listener.query import Matcher, matches, read, without
 from listener.query.tree import And, Field, Followers, Near, Node, Not, Or, Term
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -205,6 +205,16 @@ def test_a_hostile_post_is_read_like_any_other(text: str) -> None:
     assert matches({1: query}, [post(text), post("lamp chair")])[1] == (1,)
 
 
+def test_authors_and_words_of_a_list_are_left_out() -> None:
+    query = without(read("lamp OR chair"), authors=["@Shop", " ", "joe"], words=["Give away", "!", "抽奖"])
+    assert query.text == "lamp OR chair"
+    by_shop, by_jane = post("lamp", author=author("shop")), post("lamp", author=author("jane"))
+    assert matches({1: query}, [by_shop, by_jane, post("chair give-away"), post("lamp抽奖"), post("chair")]) == [(), (1,), (), (), (1,)]
+    assert without(query) == query
+    many = without(query, words=[f"word{number}" for number in range(2_000)])
+    assert matches({1: many}, [post("lamp word77"), post("lamp")]) == [(), (1,)]
+
+
 # ---- a plain reading, as a peer
 
 _WORDS = ["lamp", "chair", "Lamp", "台灯", "坏了", "broken", "#lamp", "is", "lamps"]
@@ -219,13 +229,14 @@ nears = st.builds(
     st.integers(0, 3),
     st.one_of(some_terms, st.just("(chair OR 坏了)")),
 )
-some_queries = st.recursive(
+some_parts = st.recursive(
     st.one_of(some_terms, some_terms, nears, st.sampled_from(_FIELDS)),
     lambda inner: st.one_of(
         st.builds("({} AND {})".format, inner, inner), st.builds("({} OR {})".format, inner, inner), st.builds("(NOT {})".format, inner)
     ),
     max_leaves=8,
 )
+some_queries = st.one_of(some_parts, st.builds("({} AND {})".format, some_terms, some_parts))
 some_posts = st.builds(
     lambda words, marks, **known: post("".join(word + mark for word, mark in zip(words, marks, strict=False)), **known),
     st.lists(st.sampled_from(_WORDS), max_size=8),
@@ -237,6 +248,7 @@ some_posts = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(some_queries, max_size=6), st.lists(some_posts, max_size=6), st.sampled_from(["negative", "positive"]))
 def test_one_pass_says_what_a_plain_reading_of_each_says(texts: list[str], posts: list[Mention], sentiment: str) -> None:
     queries = {}

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from earshot.errors import BadInput, UnknownName
 from earshot.mention import Author, Mention
-from listener.query import DIALECTS, compile_for, matches, read, unsearchable
+from listener.query import DIALECTS, compile_for, matches, read, unsearchable, without
 from listener.query.networks import MOST_SEARCHES
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -102,6 +102,12 @@ def test_what_does_not_fit_beside_the_words_is_left_out() -> None:
     (search,) = compile_for(read("lumifern " + " ".join(f"-spam{number}" for number in range(200))), "x")
     assert len(search) <= 512
     assert search.startswith("lumifern -spam0 -spam1")
+    listed = without(
+        read(f"({' OR '.join(f'word{number}' for number in range(200))})"), authors=(f"shop{number}" for number in range(3_000))
+    )
+    searches = compile_for(listed, "x")
+    assert all(len(search) <= 512 for search in searches)
+    assert "-from:shop0" in searches[-1]
 
 
 @pytest.mark.parametrize("network", DIALECTS)
@@ -150,7 +156,7 @@ _FIELDS = ["author:jane", "lang:en", "lang:id", "followers>10", "is:reply", "sen
 _FIELDS += [f"network:{network}" for network in DIALECTS]
 
 some_terms = st.sampled_from(_TERMS)
-some_queries = st.recursive(
+some_parts = st.recursive(
     st.one_of(
         some_terms, some_terms, st.builds("({} NEAR/1 (chair OR {}))".format, st.just("lamp"), st.just("坏")), st.sampled_from(_FIELDS)
     ),
@@ -162,6 +168,7 @@ some_queries = st.recursive(
     ),
     max_leaves=10,
 )
+some_queries = st.one_of(some_parts, st.builds("({} AND {})".format, some_terms, some_parts))
 _SAID = [
     "lamp",
     "Lamp",
@@ -200,6 +207,7 @@ def some_posts(draw: Callable[..., str], network: str) -> Mention:
 
 
 @pytest.mark.parametrize("network", DIALECTS)
+@settings(deadline=None)
 @given(data=st.data(), text=some_queries, room=st.sampled_from([0, 60, 30]))
 def test_what_matches_is_found_by_one_of_the_searches(network: str, data: st.DataObject, text: str, room: int) -> None:
     posts = data.draw(st.lists(some_posts(network), min_size=1, max_size=8))
