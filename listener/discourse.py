@@ -140,7 +140,7 @@ class DiscourseSource:
                 number = item.get("id") if isinstance(item, dict) else None
                 log.warning("post_skipped", source=self._name, native_id=f"{number}@{self._api.host}"[:60], why=type(err).__name__)
             else:
-                shown.append(post)
+                shown += [] if _is_hidden(item) else [post]  # what a moderator lets out again is heard then
         return shown, tuple(mentions.values())
 
     def _is_heard(self, item: Mapping[str, Any]) -> bool:

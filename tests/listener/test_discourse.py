@@ -112,6 +112,16 @@ def test_whispers_notes_and_what_moderators_hid_are_not_heard(discourse_network:
     assert ids(read_all(discourse_network.source())[0]) == {shown}
 
 
+def test_a_post_that_a_moderator_lets_out_again_is_heard_then(discourse_network: FakeNetwork) -> None:
+    posted = discourse_network.post("looks like spam")
+    discourse_network.app.changes[posted] = {"hidden": True}
+    source = discourse_network.source()
+    heard, cursor, _ = read_all(source)
+    assert heard == []
+    del discourse_network.app.changes[posted]
+    assert ids(read_all(source, cursor, now=NOW + timedelta(minutes=5))[0]) == {posted}
+
+
 def test_a_deleted_author_is_nobody_and_the_post_stays(discourse_network: FakeNetwork) -> None:
     posted = discourse_network.post("still here", author="gone")
     discourse_network.world.forget_person("discourse", "gone")
