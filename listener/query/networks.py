@@ -313,12 +313,9 @@ def _x(node: Node) -> str | None:
 
 def _may_be_of_x(words: list[str]) -> bool:
     """May these words stand in the address of a post itself, where `url:` of X does not look?"""
-    own: list[Callable[[str], bool]] = [
-        re.compile(pattern).fullmatch  # type: ignore[misc]
-        for pattern in ("https?", "x|twitter", "com", r"\w{1,20}", "status", r"\d+")
-    ]
+    own = ("https?", "x|twitter", "com", r"\w{1,20}", "status", r"\d+")
     starts = range(len(own) - len(words) + 1)
-    return any(all(fits(word) for fits, word in zip(own[start:], words, strict=False)) for start in starts)
+    return any(all(map(re.fullmatch, own[start:], words)) for start in starts)
 
 
 def _x_not(node: Node) -> str | None:
@@ -374,9 +371,8 @@ def _within(node: Node) -> str | None:
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "discourse": Dialect(
-        longest=4_000, says=_within, both=None, either=" "
-    ),  # our source there reads all and keeps what has one of the words
+    # our source there reads all there is, and keeps what has one of the words
+    "discourse": Dialect(longest=4_000, says=_within, both=None, either=" "),
     "lemmy": Dialect(longest=200, says=_within, both=None, either=None),
     "stackexchange": Dialect(longest=200, says=_one_word, both=None, either=None),
     "x": Dialect(longest=512, says=_x, says_not=_x_not),

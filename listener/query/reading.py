@@ -233,8 +233,9 @@ def _follows(left: Sequence[tuple[int, int]], right: Sequence[tuple[int, int]], 
 
 
 def _spans(form: str, looked_for: str) -> Iterator[tuple[int, int]]:
-    starts, said = token_starts(form), form.partition(TAIL)[0]
+    said = form.partition(TAIL)[0]
     place = said.find(looked_for)
+    starts = token_starts(said) if place >= 0 else []
     while place >= 0:
         yield bisect_left(starts, place), bisect_left(starts, place + len(looked_for))
         place = said.find(looked_for, place + 1)

@@ -116,9 +116,5 @@ def token_starts(form: str) -> list[int]:
     return [token.start() for token in _patterns().token.finditer(form.partition(TAIL)[0])]
 
 
-def tokens_of(said: str) -> int:
-    return len(token_starts(said))
-
-
 def is_spaceless(char: str) -> bool:
     return _IS_SPACELESS.match(char) is not None

@@ -122,6 +122,7 @@ def test_this_is_found(query: str, text: str) -> None:
         ("lamp NEAR/1 broken", "the lamp is again broken"),
         ("broken ONEAR/1 lamp", "lamp broken"),
         ("lamp NEAR/5 lamp", "one lamp"),
+        ("坏了 NEAR/1 台灯", "#台灯 my lamp is 坏了"),
         ("台灯 NEAR/2 坏了", "台灯昨天又坏了"),
         ("~lumifern", "my umifern"),
         ("~lumifern", "my bumifern"),
