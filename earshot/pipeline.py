@@ -49,6 +49,8 @@ log = structlog.get_logger()
 LONGEST_PAUSE = timedelta(hours=1)
 #: a source whose key was refused waits for a person
 UNTIL_A_PERSON_LOOKS = timedelta(days=3650)
+#: pages of one poll; the next poll, due at once, goes on behind them
+MOST_PAGES = 100
 #: so often a batch is written again because another worker wrote one of its mentions or cases at the same moment
 _OVERTAKEN = 10
 
@@ -82,9 +84,13 @@ def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Work
     new, left = 0, None if allowed is None else allowed - status.reads_in(now)
     try:
         cursor = status.cursor
-        while True:
+        for _ in range(MOST_PAGES):
             page = _fetch(source, cursor, name=settings.name, now=now)
             new += _keep(store, settings, page, worker=worker, now=now)
+            if page.more and page.cursor == cursor:
+                raise SourceConfused(
+                    f"{settings.name}: the network says that there is more and gives the same page again; it is asked later"
+                )
             cursor, left = page.cursor, None if left is None else left - page.spent
             is_enough = not page.more or (left is not None and left <= 0)
             if is_enough or not store.sources.extend(settings.name, worker=worker.name, now=now, lease=worker.lease):
@@ -95,7 +101,8 @@ def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Work
     except SourceError as err:
         _note_failure(store, settings, status, err, worker=worker, now=now)
         return new
-    store.sources.done(settings.name, worker=worker.name, next_poll_at=now + timedelta(seconds=settings.every), state=SourceState.HEALTHY)
+    pause = timedelta(0) if page.more and (left is None or left > 0) else timedelta(seconds=settings.every)
+    store.sources.done(settings.name, worker=worker.name, next_poll_at=now + pause, state=SourceState.HEALTHY)
     log.info("polled", source=settings.name, new=new)
     return new
 

@@ -33,7 +33,7 @@ from earshot.storage import Store
 from earshot.storage.cases import CasePage, QueueItem
 from earshot.storage.mentions import POISON_TRIES
 from earshot.storage.sources import SourceState, SourceStatus
-from listener.source import Source
+from listener.source import Page, Posted, Source
 
 BRAND = Path(earshot.demo.__file__).parent / "story" / "brand.toml"
 EASY = "how do I pair the hub with my phone?"
@@ -315,6 +315,45 @@ def test_a_source_with_a_fault_of_ours_backs_off_too(town: Town) -> None:
     town.source = town.network.source()
     town.now += timedelta(hours=1)
     assert town.hear() == 1
+
+
+class Endless:
+    """A source whose network always has another page; `stuck`: always the same one."""
+
+    network, keys_from = "x", ""
+
+    def __init__(self, *, stuck: bool) -> None:
+        self.stuck, self.asked = stuck, 0
+
+    def fetch(self, cursor: str | None, *, now: datetime) -> Page:
+        self.asked += 1
+        number = 0 if self.stuck else int(cursor or 0) + 1
+        post = Mention(network="x", native_id=str(number), author=None, text=f"{EASY} {number}", url="", posted_at=now)
+        return Page(mentions=(post,), cursor=str(number), more=True)
+
+    def reply(self, parent_id: str, text: str, *, key: str) -> Posted:
+        raise NotImplementedError
+
+    def find_reply(self, parent_id: str, text: str) -> Posted | None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_network_that_never_ends_is_left_after_so_many_pages_and_gone_on_with_at_once(town: Town) -> None:
+    town.source = endless = Endless(stuck=False)
+    assert town.hear() == endless.asked == pipeline.MOST_PAGES
+    assert (town.status.cursor, town.status.next_poll_at) == (str(pipeline.MOST_PAGES), town.now)
+    assert town.hear() == pipeline.MOST_PAGES
+
+
+def test_a_network_that_gives_the_same_page_again_and_again_is_left_alone_for_a_while(town: Town) -> None:
+    town.source = endless = Endless(stuck=True)
+    assert town.hear() == 1
+    assert endless.asked == 2
+    assert (town.status.state, "same page again" in town.status.reason) == (SourceState.THROTTLED, True)
+    assert town.status.next_poll_at > town.now
 
 
 # ---- near copies
