@@ -17,6 +17,7 @@ from earshot.scheduler import open_source
 from earshot.settings import SourceSettings
 from escalation.policy import default_policy
 from listener import SOURCES
+from listener.query import DIALECTS
 
 MOST = 200  #: mentions that are shown unless more are asked for
 FARTHEST = timedelta(days=30)
@@ -35,12 +36,14 @@ def span(written: str) -> timedelta:
 
 
 def source_of(network: str, query: str, *, since: str, url: str = "", allow_private: bool = False) -> SourceSettings:
-    """A source for one look. Its secrets are those of a source that is called like its network.
+    """A source for one look: `query` is in our own language, but for a network without a search. Its secrets are those of a source that
+    is called like its network.
 
     Raises `ConfigurationError` for a network that nobody knows, `BadInput` as `span` does.
     """
     load(SOURCES, network, kind="network")
-    given = {"name": network, "network": network, "query": query, "url": url, "allow_private": allow_private}
+    asked = "wanted" if network in DIALECTS else "query"
+    given = {"name": network, "network": network, asked: query, "url": url, "allow_private": allow_private}
     return SourceSettings.model_validate({**given, "first_look": span(since).total_seconds() / 3600})
 
 
@@ -86,7 +89,11 @@ def in_short(seen: Counter[str], settings: SourceSettings) -> str:
     moods = ", ".join(f"{seen[mood]} {mood}" for mood in ("negative", "neutral", "positive") if seen[mood])
     entry = [
         "[[sources]]",
-        *(f"{name} = {_toml(getattr(settings, name))}" for name in ("name", "network", "query", "url") if getattr(settings, name)),
+        *(
+            f"{name} = {_toml(getattr(settings, name))}"
+            for name in ("name", "network", "query", "wanted", "url")
+            if getattr(settings, name)
+        ),
     ]
     advice = "Nothing was kept. To go on listening, put this into earshot.toml and start `earshot serve --work`:"
     return "\n".join([f"{many}{f' ({moods})' if moods else ''}. {advice}", "", *entry])

@@ -72,10 +72,17 @@ def is_dead(worker: str) -> bool:
 
 
 def open_source(settings: SourceSettings) -> Source:
-    """The source that `settings` describe. Raises `ConfigurationError` when a secret is missing or the network is unknown."""
+    """The source that `settings` describe. Raises `ConfigurationError` when a secret is missing, the network is unknown, or `wanted` cannot
+    be asked there.
+    """
     from listener import SOURCES
 
-    source: Source = load(SOURCES, settings.network, kind="network")(settings)
+    make = load(SOURCES, settings.network, kind="network")
+    if settings.wanted:
+        from listener.asking import AskingSource
+
+        return AskingSource(settings, make)
+    source: Source = make(settings)
     return source
 
 

@@ -25,6 +25,9 @@ class SourceSettings(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$", description="what we call it; unique")
     network: str = Field(description="which network it reads: a key of listener.SOURCES")
     query: str = Field("", description="what to look for, in the network's own search words; for feeds the address")
+    wanted: str = Field(
+        "", description="what to look for, in our own query language, on any network; `query` then narrows it, or is the address of a feed"
+    )
     every: float = Field(60.0, gt=0, description="seconds between polls")
     url: str = Field("", description="another address of the network's API, such as a server of your own")
     account: str = Field("", description="our own handle there; its posts never come back as mentions")

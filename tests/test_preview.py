@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from earshot.demo.networks.serving import serve_app
 
-TEXTS = ("I love this lamp, best thing ever!", "How do I pair it with the hub?", "\x1b[2Jgone\u202e and \x07ringing: it is broken again")
+TEXTS = ("I love this lamp, best thing ever!", "How do I pair the lamp with it?", "\x1b[2Jgone\u202e and \x07ringing: lamp is broken again")
 
 
 async def search(scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +56,7 @@ def test_a_first_look_shows_what_is_said_and_how_to_go_on(earshot: CommandLine, 
     assert "3 posts" in said.out
     assert "Nothing was kept." in said.out
     entry = tomllib.loads(said.out[said.out.index("[[sources]]") :])["sources"][0]
-    assert (entry["network"], entry["query"], entry["url"]) == ("hackernews", "lamp", server)
+    assert (entry["network"], entry["wanted"], entry["url"]) == ("hackernews", "lamp", server)
     with earshot.store() as store:
         assert sum(store.mentions.counts().values()) == 0
 
@@ -79,6 +79,7 @@ def test_a_post_cannot_speak_to_the_terminal(earshot: CommandLine, server: str) 
         (("--network", "hackernews", "--since", "9y"), "write 90m, 12h, 1d or 2w"),
         (("--network", "hackernews", "--since", "9999w"), "at most 30 days"),
         (("--network", "x", "--query", "lamp"), "set EARSHOT_SECRET_X_BEARER_TOKEN"),
+        (("--network", "hackernews", "--query", "lamp AND ("), "column 10"),
     ],
 )
 def test_what_cannot_be_looked_at_is_said_with_the_remedy(earshot: CommandLine, arguments: tuple[str, ...], words: str) -> None:
