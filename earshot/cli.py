@@ -246,6 +246,46 @@ def learn(
         sys.stdout.write(learning_report(learn_now(store, rooms, now=now)))
 
 
+@app.command()
+def forget(
+    author: Annotated[str, typer.Argument(help="As network:handle (x:ana) or network:id:NATIVE_ID (x:id:12345).")],
+    show: Annotated[bool, typer.Option("--show", help="Print what would be erased, and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    and_never_again: Annotated[bool, typer.Option("--and-never-again", help="Also drop what they post from now on.")] = False,
+) -> None:
+    """Erase all that came from an author or tells of them, and prove it. Exit status 1 when something is left."""
+    from earshot.errors import BadInput
+    from earshot.forgetting import erased_report, find, look_again, parse_author, progress_bar, proof_report
+    from earshot.forgetting import forget as forget_author
+    from earshot.scheduler import utc_now
+
+    named = parse_author(author)
+    _, store = _open()
+    known, now, is_terminal = find(store, named), utc_now(), sys.stderr.isatty()
+    if known is None:
+        _say(f"{named} was forgotten before: there is nothing to erase")
+    elif show or not yes:
+        _say(erased_report(store.forgetting.preview(known.id, now=now), title=f"{named}, to be erased:"))
+    if show:
+        return
+    if known is not None and not yes:
+        if not sys.stdin.isatty():
+            raise BadInput("nobody can be asked here: add --yes to erase this, or --show to see it only")
+        typer.confirm("Erase all this for good?", abort=True)
+    with progress_bar(show=is_terminal) as progress:
+        if known is None:
+            proof = look_again(store, named, now=now, never_again=and_never_again, progress=progress)
+        else:
+            erased, proof = forget_author(store, known, now=now, never_again=and_never_again, progress=progress)
+    if known is not None:
+        _say(erased_report(erased, title=f"{named}, erased:"))
+    _say(proof_report(proof))
+    _say("Backups that were made before now still hold all of it.")
+    store.close()
+    if proof.found:
+        raise typer.Exit(1)
+
+
 @report_app.command("influence")
 def report_influence(
     output: Annotated[str, typer.Option("--format", help="text or csv")] = "text",

@@ -14,6 +14,7 @@ lessons     the posts of the day from which the models would learn most
 drift       what the models answered week by week, and how often people agreed
 articles    knowledge
 policies    versions of the routing rules
+forgetting  an author who asks for it is erased, and all that is left looked through
 reports     numbers for pages and notebooks
 """
 
@@ -28,6 +29,7 @@ from earshot.storage.claims import release_claims
 from earshot.storage.database import Database
 from earshot.storage.drafts import Drafts
 from earshot.storage.drift import Drift
+from earshot.storage.forgetting import Forgetting
 from earshot.storage.handover import Handover
 from earshot.storage.labels import Labels
 from earshot.storage.learnt import Learnt
@@ -59,6 +61,7 @@ class Store:
         self.drift = Drift(self.database)
         self.articles = Articles(self.database)
         self.policies = Policies(self.database)
+        self.forgetting = Forgetting(self.database)
         self.reports = Reports(self.database)
 
     def upgrade(self) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from earshot.mention import Author, Mention
 from earshot.storage.bulk import insert_rows, rows_among
 from earshot.storage.columns import stored_time
+from earshot.storage.forgotten import unwanted
 from earshot.storage.rows import AUTHOR_FIELDS, stored_author
 from earshot.storage.tables import AuthorRow, MentionRow, ReplyRow, table
 
@@ -35,11 +36,14 @@ class Heard(Struct, frozen=True, kw_only=True):
 
 
 def unknown(connection: Connection, mentions: Iterable[Mention]) -> list[Mention]:
-    """Those that are neither stored, nor replies of ours polled back, nor doubles within the batch; oldest first, so that ids follow time.
+    """Those that are neither stored, nor replies of ours polled back, nor forgotten, nor doubles within the batch; oldest first, so that
+    ids follow time.
 
     Networks count their ids up, which orders what was posted in the same second.
     """
     new = {(m.network, m.native_id): m for m in mentions}
+    for key in unwanted(connection, new.values()):
+        del new[key]
     for network in {network for network, _ in new}:
         own = [native_id for net, native_id in new if net == network]
         for table_ in (_MENTION, _REPLY):

@@ -66,6 +66,13 @@ class Database:
             with self._queue, self.engine.connect().execution_options(earshot_writes=True) as connection, connection.begin():
                 yield connection
 
+    @contextmanager
+    def outside(self) -> Iterator[Connection]:
+        """A connection outside of any transaction, for upkeep such as VACUUM. It serves nothing else afterwards."""
+        with _explained(), self._queue, self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.detach()
+            yield connection
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -81,6 +88,8 @@ def _sqlite(url: str, busy_seconds: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+            return
         writes = connection.get_execution_options().get("earshot_writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

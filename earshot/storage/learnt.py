@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from earshot.errors import BadInput, Conflict
 from earshot.storage.database import Database
+from earshot.storage.forgotten import last_forgotten
 from earshot.storage.tables import LearntRow, TurnRow, table
 
 _LEARNT, _TURN = table(LearntRow), table(TurnRow)
@@ -45,9 +46,15 @@ class Learnt:
         self._db = database
 
     def install(self, content: bytes, *, base: str, labels: int, judged: Sequence[Any], now: datetime) -> int:
-        """Make a new change the current one of its weights, and drop the sixth oldest; returns its id."""
+        """Make a new change the current one of its weights, and drop the sixth oldest; returns its id.
+
+        Raises `Conflict` when an author was forgotten since `now`, at which the labels were read: the change may hold their words.
+        """
         row = {"at": now, "base": base, "state": ChangeState.CURRENT.value, "labels": labels, "judged": judged, "content": content}
         with self._alone() as connection:
+            forgotten = last_forgotten(connection)
+            if forgotten is not None and forgotten > now:
+                raise Conflict("an author was forgotten while this was learnt, perhaps from them: learn again")
             _replace(connection, _current(connection, base), ChangeState.KEPT)
             new: int = connection.execute(_LEARNT.insert().values(row).returning(_LEARNT.c.id)).scalar_one()
             dropped = connection.execute(select(_LEARNT.c.id).order_by(_LEARNT.c.id.desc()).offset(KEPT)).scalars().all()

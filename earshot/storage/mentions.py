@@ -16,6 +16,7 @@ from earshot.storage.arrivals import Heard, Key, author_key, keep_authors, unkno
 from earshot.storage.bulk import insert_rows, next_ids, rows_among, update_rows
 from earshot.storage.columns import stored_json, stored_time
 from earshot.storage.database import Database
+from earshot.storage.forgotten import unwanted
 from earshot.storage.originals import Earlier, Keys, Waiting, find_earlier, forget_keys, keep_keys
 from earshot.storage.rows import MENTION_FIELDS, author_of, joined_author, mention_of, scored_of, stored_mention
 from earshot.storage.settling import Judged, Routed, Settle, Settling
@@ -108,6 +109,8 @@ class Mentions:
         mentions, influence = [j.scored.mention for j in judged], _influence(judged)
         try:
             with self._db.writing() as connection:
+                if unwanted(connection, mentions):
+                    raise Conflict("the author of one of these mentions was forgotten at this moment")
                 waiting = _placed(
                     connection, mentions, keep_authors(connection, [m.author for m in mentions], now, influence=influence), now
                 )

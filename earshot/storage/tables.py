@@ -270,6 +270,14 @@ class LearntRow(SQLModel, table=True):
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class ForgottenRow(SQLModel, table=True):
+    """The hash of a post that was erased on request, or of an author who is never to be heard again."""
+
+    __tablename__ = "forgotten"
+    key: str = Field(primary_key=True)
+    at: datetime = _time()
+
+
 class TurnRow(SQLModel, table=True):
     """Work that one of many workers does once a day: whoever writes the day first does it."""
 

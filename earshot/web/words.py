@@ -136,6 +136,7 @@ _ACTORS = {
     "author": "The author",
     "pass": "Triage",
     "accounts": "The house",
+    "forget": "The house",
 }
 REPLIES = {
     ReplyState.PENDING: "goes out soon",
