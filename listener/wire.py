@@ -213,7 +213,7 @@ def retry_at(headers: Mapping[str, str]) -> datetime | None:
     """The first moment at which another call is allowed, or None where the network does not say it in a way that we can read.
 
     From Retry-After (seconds or a date), X's `x-rate-limit-reset` (seconds since 1970) or `x-ratelimit-reset` (Reddit: seconds from now;
-    Mastodon: a date; GoToSocial: seconds since 1970).
+    Mastodon: a date; GoToSocial: seconds since 1970), `ratelimit-reset` (Bluesky: seconds since 1970).
     """
     now = datetime.now(UTC)
     for name, read in _RESETS.items():
@@ -306,4 +306,5 @@ _RESETS: Mapping[str, Callable[[str, datetime], datetime]] = {
     "retry-after": _after_or_date,
     "x-rate-limit-reset": _epoch,
     "x-ratelimit-reset": _after_or_moment,
+    "ratelimit-reset": _after_or_moment,
 }

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from earshot.rooms import Rooms
 
 #: on Mastodon 500, and the name of whom we answer stands in front
-LONGEST = {"x": 280, "mastodon": 460, "reddit": 10_000}
+LONGEST = {"x": 280, "bluesky": 300, "mastodon": 460, "reddit": 10_000}
 LONGEST_ELSEWHERE = 5_000
 _LINK = re.compile(r"https?://\S+")
 _MASK = re.compile(r"[<\[]([a-z][a-z _-]{1,30})[>\]]")

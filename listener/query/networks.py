@@ -371,7 +371,8 @@ def _within(node: Node) -> str | None:
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    # our source there reads all there is, and keeps what has one of the words
+    # our sources there read all there is, and keep what has one of the words
+    "bluesky": Dialect(longest=4_000, says=_within, both=None, either=" "),
     "discourse": Dialect(longest=4_000, says=_within, both=None, either=" "),
     "lemmy": Dialect(longest=200, says=_within, both=None, either=None),
     "stackexchange": Dialect(longest=200, says=_one_word, both=None, either=None),

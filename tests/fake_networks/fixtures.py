@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
-from fake_networks import discourse, lemmy, mastodon, stackexchange
+from fake_networks import bluesky, discourse, lemmy, mastodon, stackexchange
 from fake_networks.faults import Faults
+from fake_networks.web_socket import WebSockets
 from starlette.types import ASGIApp
 
 from earshot.demo.networks import reddit, x
@@ -184,6 +186,24 @@ def _discourse(url: str, faults: Faults, world: World) -> FakeNetwork:
     )
 
 
+def _bluesky(url: str, faults: Faults, world: World) -> FakeNetwork:
+    return FakeNetwork(
+        name="bluesky",
+        url=url,
+        world=world,
+        faults=faults,
+        reads="/subscribe",
+        writes="/xrpc/com.atproto.repo.createRecord",
+        query="lumifern",
+        items=lambda body: body,
+        facts=lambda item: item["commit"]["record"],
+        reset=lambda epoch: {"RateLimit-Reset": str(int(epoch))},
+        main_secret="url of the source",
+        app=faults.app,
+        empty=b"[]",
+    )
+
+
 async def _nobody_home(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("a call outside a test")
 
@@ -222,6 +242,13 @@ def lemmy_server() -> Iterator[tuple[str, Faults]]:
 @pytest.fixture(scope="session")
 def stackexchange_server() -> Iterator[tuple[str, Faults]]:
     yield from _served()
+
+
+@pytest.fixture(scope="session")
+def bluesky_server() -> Iterator[tuple[str, Faults]]:
+    faults = Faults(_nobody_home)
+    with serve_app(WebSockets(faults, live=orjson.dumps(bluesky.live(NOW + timedelta(hours=12))))) as served:
+        yield served.url, faults
 
 
 def _now() -> datetime:
@@ -273,3 +300,8 @@ def lemmy_network(lemmy_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPa
 @pytest.fixture
 def discourse_network(discourse_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
     yield from _network(discourse_server, discourse.app, _discourse, monkeypatch, world=discourse.world(_now))
+
+
+@pytest.fixture
+def bluesky_network(bluesky_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network(bluesky_server, bluesky.app, _bluesky, monkeypatch, world=bluesky.world(_now))

@@ -86,7 +86,7 @@ def test_what_is_only_checked_here_can_be_listed() -> None:
 
 
 def test_a_network_without_a_search_is_named_with_those_that_have_one() -> None:
-    with pytest.raises(UnknownName, match="discourse, hackernews, lemmy, mastodon, reddit, stackexchange, x"):
+    with pytest.raises(UnknownName, match="bluesky, discourse, hackernews, lemmy, mastodon, reddit, stackexchange, x"):
         compile_for(read("lamp"), "feed")
 
 
@@ -260,6 +260,7 @@ def on_stackexchange(search: str, mention: Mention) -> bool:
 
 
 PLAYED = {
+    "bluesky": on_discourse,
     "discourse": on_discourse,
     "hackernews": on_hackernews,
     "lemmy": on_lemmy,
