@@ -1,6 +1,7 @@
 """HEAR: one source per network. A new network is one file and one line here."""
 
 SOURCES = {
+    "appstore": "listener.appstore:AppStoreSource",
     "bluesky": "listener.bluesky:BlueskySource",
     "discourse": "listener.discourse:DiscourseSource",
     "feed": "listener.feed:FeedSource",

@@ -44,7 +44,7 @@ class Rejected(SourceConfused):
 
 
 class JsonApi:
-    """The API of one server. `title` is what people call the network; `key` names the secret to check when the server refuses us.
+    """The API of one server. `title` is what people call the network; `key` names the secret to check when the server refuses us, if any.
 
     `get` raises `SourceUnavailable`, `SourceRefused`, `SourceConfused` and, as one of the latter, `Rejected`. `post` raises the same, and
     `NoAnswer` where nobody can tell; inside `sending` both become the errors that a reply promises.
@@ -64,7 +64,7 @@ class JsonApi:
         self.url = url.rstrip("/")
         self.host = _host(self.url, settings)
         self._title = title
-        self._key = variable(settings.name, key)
+        self._key = variable(settings.name, key) if key else "url of the source"
         self._session = session(Wire(name=settings.name, deadline=deadline, only_public=not settings.allow_private))
         self._session.trust_env = False  # neither a proxy, which would resolve names unguarded, nor keys from a .netrc
         self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True

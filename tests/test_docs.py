@@ -104,7 +104,8 @@ def test_every_secret_that_a_source_asks_for_is_documented(network: str, monkeyp
     prefix = f"EARSHOT_SECRET_{network.upper()}_"
     for name in [name for name in os.environ if name.startswith(prefix)]:
         monkeypatch.delenv(name)
-    given = {"query": "https://feeds.example/all", "url": "https://server.example", "account": "brand", "replies": True}
+    (example,) = (entry for block in blocks(text, "toml") for entry in tomllib.loads(block)["sources"])
+    given = {"query": example.get("query", ""), "url": "https://server.example", "account": "brand", "replies": True}
     settings = SourceSettings(name=network, network=network, **given)
     for _ in range(20):
         try:

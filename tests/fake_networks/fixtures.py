@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from fake_networks import bluesky, discourse, lemmy, mastodon, stackexchange
+from fake_networks import appstore, bluesky, discourse, lemmy, mastodon, stackexchange
 from fake_networks.faults import Faults
 from fake_networks.web_socket import WebSockets
 from starlette.types import ASGIApp
@@ -45,6 +45,7 @@ class FakeNetwork:
     has_titles: bool = False  #: a post of its own has a title, which may be empty
     empty: bytes | None = None  #: a sound answer that holds nothing, where a bare list says so
     thread_of: Callable[[str], str] = lambda root: root  #: what a source calls the thread that this post began
+    shown: Callable[[str], str] = lambda text: text  #: what a source makes of the words of a post
     facts: Callable[[Any], dict[str, Any]] = lambda item: item  #: what an item of an answer says of the post itself
     _open: list[Source] = field(default_factory=list)
 
@@ -204,6 +205,24 @@ def _bluesky(url: str, faults: Faults, world: World) -> FakeNetwork:
     )
 
 
+def _appstore(url: str, faults: Faults, world: World) -> FakeNetwork:
+    return FakeNetwork(
+        name="appstore",
+        url=url,
+        world=world,
+        faults=faults,
+        reads="/rss/customerreviews",
+        writes="nowhere",
+        query=f"{appstore.APP} us",
+        items=lambda body: body["feed"]["entry"],
+        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        main_secret="url of the source",
+        app=faults.app,
+        has_titles=True,
+        shown=lambda text: f"★★☆☆☆\n\n{text}",
+    )
+
+
 async def _nobody_home(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("a call outside a test")
 
@@ -241,6 +260,11 @@ def lemmy_server() -> Iterator[tuple[str, Faults]]:
 
 @pytest.fixture(scope="session")
 def stackexchange_server() -> Iterator[tuple[str, Faults]]:
+    yield from _served()
+
+
+@pytest.fixture(scope="session")
+def appstore_server() -> Iterator[tuple[str, Faults]]:
     yield from _served()
 
 
@@ -305,3 +329,8 @@ def discourse_network(discourse_server: tuple[str, Faults], monkeypatch: pytest.
 @pytest.fixture
 def bluesky_network(bluesky_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
     yield from _network(bluesky_server, bluesky.app, _bluesky, monkeypatch, world=bluesky.world(_now))
+
+
+@pytest.fixture
+def appstore_network(appstore_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network(appstore_server, appstore.app, _appstore, monkeypatch, world=appstore.world(_now))
