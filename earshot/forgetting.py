@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 MOST_PIECES = 50_000
 #: so much of a file is looked through at a time; the next part begins a little before the end of this one
 _CHUNK, _OVERLAP = 4 << 20, 4 << 10
+#: so many rows at once
+_ROWS = 100
 #: so many places are named
 _NAMED = 20
 
@@ -111,8 +114,9 @@ class Proof:
     looked_for: tuple[str, ...]
     pieces: int  #: of their texts that were looked for …
     pieces_in_all: int  #: … of so many
+    tables: int
+    columns: int
     rows: int = 0
-    columns: set[tuple[str, str]] = field(default_factory=set)
     files: dict[str, int] = field(default_factory=dict)  #: name -> bytes
     found: list[str] = field(default_factory=list)  #: where, and what
     said_by_others: int = 0  #: pieces that stand in posts of other authors too
@@ -127,7 +131,14 @@ def prove(store: Store, names: Mapping[str, str], texts: Sequence[str], *, netwo
     """
     wanted = pieces(texts)
     search = _Search(Traces(names), wanted[:: max(1, -(-len(wanted) // MOST_PIECES))])
-    proof = Proof(looked_for=search.looked_for, pieces=len(search.pieces), pieces_in_all=len(wanted))
+    columns = store.forgetting.columns()
+    proof = Proof(
+        looked_for=search.looked_for,
+        pieces=len(search.pieces),
+        pieces_in_all=len(wanted),
+        tables=len(columns),
+        columns=sum(map(len, columns.values())),
+    )
     live = _look_through_tables(store, search, proof, network=network, progress=progress)
     for file in store.forgetting.files():
         _look_through_file(file, search, proof, live, progress=progress)
@@ -186,13 +197,11 @@ def _look_through_tables(store: Store, search: _Search, proof: Proof, *, network
     """Note what is found; returns all that stands in the tables, whosever it is: the files hold it rightly."""
     live, said_by_others = _Hits(), frozenset[int]()
     said: list[tuple[str, frozenset[int]]] = []
-    in_all = store.forgetting.size()
-    for passage in store.forgetting.passages():
-        proof.rows += 1
-        proof.columns.update((passage.table, column) for column in passage.words)
-        if proof.rows % 1_000 == 0:
-            progress("looking through the tables", proof.rows, in_all)
-        for column, hits in _look_at(passage, search):
+    in_all, passages = store.forgetting.size(), store.forgetting.passages()
+    while batch := list(islice(passages, _ROWS)):
+        proof.rows += len(batch)
+        progress("looking through the tables", proof.rows, in_all)
+        for passage, column, hits in _look_at(batch, search):
             where = f"{passage.table}.{column} of row {passage.row}"
             live |= hits
             if hits.names and passage.network not in (None, network):
@@ -208,14 +217,27 @@ def _look_through_tables(store: Store, search: _Search, proof: Proof, *, network
     return live
 
 
-def _look_at(passage: Passage, search: _Search) -> Iterator[tuple[str, _Hits]]:
-    """(column, what was found) of the columns of a row that hold anything."""
-    words = {name: (value.lower().encode() if isinstance(value, str) else value.lower()) for name, value in passage.words.items()}
-    if search.look(b"\0".join(words.values())) == _Hits():
+def _look_at(batch: Sequence[Passage], search: _Search) -> Iterator[tuple[Passage, str, _Hits]]:
+    """What stands where: most rows hold nothing, and are looked at all at once."""
+    if search.look(_content(value for passage in batch for value in passage.words.values())) == _Hits():
         return
-    for column, content in words.items():
-        if (hits := search.look(content)) != _Hits():
-            yield column, hits
+    for passage in batch:
+        if search.look(_content(passage.words.values())) == _Hits():
+            continue
+        for column, value in passage.words.items():
+            if (hits := search.look(_content([value]))) != _Hits():
+                yield passage, column, hits
+
+
+def _content(values: Iterable[str | bytes]) -> bytes:
+    """Values in lower case, apart from one another."""
+    texts, others = list[str](), list[bytes]()
+    for value in values:
+        if isinstance(value, str):
+            texts.append(value)
+        else:
+            others.append(value.lower())
+    return b"\0".join(("\0".join(texts).lower().encode(), *others))
 
 
 def _look_through_file(file: Path, search: _Search, proof: Proof, live: _Hits, *, progress: Shown) -> None:
@@ -238,7 +260,7 @@ def _look_through_file(file: Path, search: _Search, proof: Proof, live: _Hits, *
 
 
 def erased_report(erased: Erased, *, title: str) -> str:
-    lines = [title, "       1 author", *(f"{n:8,} {what}" for what, n in erased.counts.items())]
+    lines = [title, "  author: 1", *(f"  {what}: {n:,}" for what, n in erased.counts.items())]
     if erased.on_its_way:
         lines.append(f"{erased.on_its_way} of the replies were being posted at this moment: look whether they stand on the network")
     if erased.standing:
@@ -252,7 +274,7 @@ def proof_report(proof: Proof) -> str:
     files = "".join(f", {name} ({size:,} bytes)" for name, size in proof.files.items())
     lines = [
         f"looked for: {', '.join((*proof.looked_for, pieces))}",
-        f"looked through: {len(proof.columns)} columns of {proof.rows:,} rows in {len({t for t, _ in proof.columns})} tables{files}",
+        f"looked through: {proof.columns} columns of {proof.rows:,} rows in {proof.tables} tables{files}",
     ]
     if proof.said_by_others:
         lines.append(f"said by other authors too, and theirs: {proof.said_by_others:,} of the pieces")

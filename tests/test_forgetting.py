@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from contextlib import closing
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine, Said
-from houses import NOW, SENDING, keep, open_case, post, sqlite_store, staff
+from houses import LEASE, NOW, SENDING, keep, open_case, post, routed, sqlite_store, staff
 from sites import Site
-from sqlalchemy import text
 
-from earshot.errors import BadInput
+from classifiers.model import shipped
+from earshot.case import State, replay
+from earshot.errors import BadInput, DatabaseBusy
 from earshot.forgetting import Proof, find, forget, look_again, parse_author, proof_report, prove
-from earshot.mention import Author, Mention
+from earshot.learning import learn_now, learn_tonight
+from earshot.mention import Author, Mention, Score
+from earshot.pipeline import settle, take_in
 from earshot.rooms import Rooms
 from earshot.settings import Settings
 from earshot.storage import Store
@@ -31,6 +39,19 @@ from escalation.policy import default_policy
 
 WORDS = 'my zircon lantern squeaks whenever the cat walks by\nand "nobody" knows why, not even the vet'
 ANA = Author(network="x", native_id="90210123456", handle="lampfan_77", name="Ana Lindqvist", bio="collects lanterns made of green glass")
+
+
+STARTS = (
+    "my lamp got",
+    "the blue lamp was",
+    "that hub is",
+    "my new bulb got",
+    "the garden set was",
+    "a present got",
+    "our kit was",
+    "it is",
+)
+ENDS = ("today", "last night", "on monday", "before lunch", "an hour ago", "twice this week", "out of nowhere", "again, what now")
 
 
 def quiet(*_: object) -> None:
@@ -121,7 +142,7 @@ def test_a_show_counts_and_changes_nothing(earshot: CommandLine) -> None:
         before = [(p.table, p.row, p.words) for p in store.forgetting.passages()]
     said = earshot("forget", "x:lampfan_77", "--show")
     assert said.status == 0
-    assert said.out.splitlines()[:3] == ["x:lampfan_77, to be erased:", "       1 author", "       1 posts"]
+    assert said.out.splitlines()[:3] == ["x:lampfan_77, to be erased:", "  author: 1", "  posts: 1"]
     with earshot.store() as store:
         assert [(p.table, p.row, p.words) for p in store.forgetting.passages()] == before
 
@@ -183,20 +204,43 @@ def test_words_that_stand_in_an_article_are_left_to_a_person_and_fail_the_proof(
         assert [article.body for article in store.articles.all()] == [body]
 
 
-def test_a_command_that_is_killed_at_any_moment_erases_all_or_nothing_and_is_taken_up_again(earshot: CommandLine) -> None:
+#: earshot, which kills itself at the first statement that begins so
+KILLED_AT = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from earshot.cli import main
+
+begin = sys.argv.pop(1)
+
+@event.listens_for(Engine, "before_cursor_execute")
+def kill(connection, cursor, statement, *rest):
+    if statement.startswith(begin):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_erased"),
+    [
+        ("UPDATE reply", False),
+        ("DELETE FROM author", False),
+        ('INSERT INTO "forgotten"', False),
+        ("VACUUM", True),
+        ("PRAGMA wal_checkpoint", True),
+    ],
+)
+def test_a_command_that_is_killed_has_erased_all_or_nothing_and_is_taken_up_again(
+    earshot: CommandLine, statement: str, is_erased: bool
+) -> None:
+    command = [sys.executable, "-c", KILLED_AT, statement, "forget", "x:lampfan_77", "--yes"]
+    killed = subprocess.run(command, cwd=earshot.folder, capture_output=True, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
     with earshot.store() as store:
-        keep(store, *(by_ana(f"7{n:06}", f"{WORDS} for the {n}th time") for n in range(3_000)))
-    command = [sys.executable, "-m", "earshot", "forget", "x:lampfan_77", "--yes"]
-    for delay in (0.2, 0.5, 0.8, 1.1, 1.4):
-        running = subprocess.Popen(command, cwd=earshot.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(delay)
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-        with earshot.store() as store:
-            known = store.forgetting.find("x", handle="lampfan_77")
-            with store.database.reading() as connection:
-                left = connection.execute(text("SELECT count(*) FROM mention WHERE text LIKE '%zircon%'")).scalar_one()
-        assert left == (3_001 if known else 0)
+        known = store.forgetting.find("x", handle="lampfan_77")
+        assert store.mentions.texts("x", ["901"]) == ({} if is_erased else {"901": WORDS})
+        assert (known == []) is is_erased
     assert earshot("forget", "x:lampfan_77", "--yes").status == 0
     assert b"zircon" not in files(earshot.folder)
 
@@ -214,6 +258,101 @@ def test_while_somebody_else_reads_the_database_it_says_what_may_be_left_and_can
     assert b"zircon" not in files(earshot.folder)
 
 
+def asked(folder: Path, answer: bytes) -> tuple[int, str]:
+    """The command on a terminal, and what a person answers there."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "earshot", "forget", "x:lampfan_77"]
+    with subprocess.Popen(command, cwd=folder, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
+        os.write(ours, answer)
+        said, _ = running.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    return running.returncode, said.decode()
+
+
+def test_on_a_terminal_it_counts_first_and_erases_only_after_a_yes(earshot: CommandLine) -> None:
+    status, said = asked(earshot.folder, b"n\n")
+    assert (status, "x:lampfan_77, to be erased:" in said, "erased:\n  author: 1\n  posts: 1" in said) == (1, True, True)
+    with earshot.store() as store:
+        assert find(store, parse_author("x:lampfan_77")) is not None
+    status, said = asked(earshot.folder, b"y\n")
+    assert (status, "nothing found" in said) == (0, True)
+
+
+@pytest.mark.postgres
+def test_on_postgresql_the_command_is_the_same_and_looks_through_every_table(
+    earshot: CommandLine, postgres_store: Store, postgres_url: str
+) -> None:
+    settled_world(postgres_store)
+    earshot.set(database_url=postgres_url)
+    said = earshot("forget", "x:lampfan_77", "--yes")
+    assert (said.status, "nothing found" in said.out.splitlines()) == (0, True)
+    assert ".db" not in said.out
+    assert earshot("forget", "x:lampfan_77").status == 0
+
+
+# ---- while others work
+
+
+def until(stop: threading.Event, work: Callable[[int], object]) -> None:
+    turn = 0
+    while not stop.is_set():
+        with suppress(DatabaseBusy):  # of two that wait for each other, one begins again
+            work(turn := turn + 1)
+
+
+def test_posts_that_come_in_while_an_author_is_forgotten_do_not_outlive_it(store: Store) -> None:
+    settled_world(store)
+    stop = threading.Event()
+
+    def hear(turn: int) -> None:
+        keep(store, by_ana(f"8{turn:06}", f"{WORDS} {turn}", thread=f"t{turn % 3}"), post(f"9{turn:06}", by="ben", thread=f"t{turn % 3}"))
+
+    def understand(_: int) -> None:
+        waiting = store.mentions.claim(7, worker="w", now=NOW, lease=LEASE)
+        store.mentions.write_routed([routed(w) for w in waiting], settle=settle, worker="w", now=NOW)
+
+    with ThreadPoolExecutor(2) as workers:
+        running = [workers.submit(until, stop, work) for work in (hear, understand)]
+        time.sleep(0.5)
+        while store.forgetting.find("x", handle="lampfan_77"):
+            with suppress(DatabaseBusy):
+                forget_ana(store, never_again=True)
+        time.sleep(0.3)
+        stop.set()
+    for worker in running:
+        worker.result()
+    assert prove_ana(store).found == []
+    assert store.forgetting.find("x", handle="lampfan_77") == []
+    for item in store.cases.queue(states=tuple(State), limit=1000).items:
+        assert replay(store.cases.events(item.case.id)) == (item.case.state, item.case.tier, item.case.assignee)
+
+
+def test_their_words_are_in_no_learnt_weights(tmp_path: Path) -> None:
+    """Incident 25 of others: an erased author's words in a model."""
+    rooms, texts = Rooms(policy=default_policy()), [f"{start} zibbed {end}" for start in STARTS for end in ENDS]
+
+    def answers() -> list[Score]:
+        return [score for scored in rooms.score([post(str(n), words) for n, words in enumerate(texts)]) for score in scored.scores]
+
+    with sqlite_store(tmp_path) as store:
+        manager = staff(store, "Manu")
+        take_in(store, rooms, [by_ana(f"5{n:06}", words) for n, words in enumerate(texts)], source="x", now=NOW)
+        before = answers()
+        for mention in store.mentions.by_native_ids("x", [f"5{n:06}" for n in range(len(texts))]).values():
+            store.labels.keep(mention, {"needs": "account"}, by=manager.id, now=NOW)
+        learn_now(store, rooms, now=NOW + timedelta(minutes=1))
+        change = store.learnt.install(b"learnt from the zibbed", base=shipped().sha256, labels=1, judged=[], now=NOW + timedelta(minutes=2))
+        assert store.learnt.current() == {shipped().sha256: change}
+        forget_ana(store)
+        rooms.take_up(store)
+        assert answers() == before
+        assert store.learnt.listed() == []
+        assert store.labels.taught() == []
+        assert learn_tonight(store, rooms, now=NOW + timedelta(days=1)) == 0
+        assert b"zibbed" not in files(tmp_path)
+
+
 # ---- the proof, on both databases
 
 
@@ -223,7 +362,7 @@ def test_nothing_is_found_after_forgetting_and_everything_before(store: Store) -
     assert {"author.handle of row 1: their handle", "author.name of row 1: their display name"} <= set(before.found)
     assert forget_ana(store).found == []
     after = prove_ana(store)
-    assert (after.found, after.rows > 10, len(after.columns) > 20) == ([], True, True)
+    assert (after.found, after.rows > 10, after.columns > 90) == ([], True, True)
     assert "nothing found" in proof_report(after)
 
 

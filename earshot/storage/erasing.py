@@ -26,6 +26,7 @@ from sqlalchemy import (
     any_,
     cast,
     delete,
+    exists,
     func,
     literal,
     null,
@@ -110,20 +111,18 @@ class Erasing:
     """
 
     def __init__(self, connection: Connection, author_id: int, now: datetime) -> None:
-        self._on, self._now = connection, now
+        self._on, self._now, self._author_id = connection, now, author_id
         keep_arrivals_out(connection)
-        posts = self._locked(_MENTION, _MENTION.c.author_id == author_id)
-        authors = self._locked(_AUTHOR, _AUTHOR.c.id == author_id)
+        posts, reposts = self._lock_posts()
+        authors = self._locked(_AUTHOR.c.id == author_id, *_AUTHOR.c)
         if not authors:
             raise BadInput("that author was forgotten a moment ago")
-        self._author_id, self._author = author_id, author_of(authors[0])
+        self._author = author_of(authors[0])
         self._texts = [text for text in (self._author.bio, *(post["text"] for post in posts)) if text]
         self._native_ids = [post["native_id"] for post in posts]
-        self._posts = self._among([post["id"] for post in posts])
-        reposts = self._locked(_MENTION, self._points_here(_MENTION.c.repost_of))
-        self._reposts = self._among([post["id"] for post in reposts])
+        self._posts, self._reposts = (self._among([post["id"] for post in these]) for these in (posts, reposts))
         self._all_posts = self._among([post["id"] for post in (*posts, *reposts)])  #: that hold their words
-        cases = self._locked(_CASE, or_(_CASE.c.author_id == author_id, self._posts(_CASE.c.mention_id)))
+        cases = self._locked(or_(_CASE.c.author_id == author_id, self._posts(_CASE.c.mention_id)), _CASE.c.id, _CASE.c.state)
         self._open = [case["id"] for case in cases if State(case["state"]) in (State.NEW, *WAITING, State.SENDING)]
         self._cases = self._among([case["id"] for case in cases])
         self._replies = self._rows(select(_REPLY).where(self._cases(_REPLY.c.case_id)))
@@ -162,8 +161,8 @@ class Erasing:
 
     # ---- what is theirs
 
-    def _locked(self, rows: Table, wanted: ColumnElement[bool]) -> Sequence[RowMapping]:
-        statement = select(rows).where(wanted).order_by(rows.c.id)
+    def _locked(self, wanted: ColumnElement[bool], *columns: Column[Any]) -> Sequence[RowMapping]:
+        statement = select(*columns).where(wanted).order_by(columns[0])
         return self._rows(statement if self._on.dialect.name == "sqlite" else statement.with_for_update())
 
     def _rows(self, statement: Any) -> Sequence[RowMapping]:
@@ -177,12 +176,15 @@ class Erasing:
         kind = ARRAY(Text if any(isinstance(value, str) for value in values) else BigInteger)
         return lambda column: column == any_(literal(values, kind))
 
-    def _points_here(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether a post of somebody else refers to one of theirs in `column`."""
-        if not self._native_ids:
-            return literal(False)
-        is_theirs = and_(_MENTION.c.author_id.is_not(None), _MENTION.c.author_id == self._author_id)
-        return and_(_MENTION.c.network == self._author.network, self._among(self._native_ids)(column), ~is_theirs)
+    def _lock_posts(self) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:
+        """Their posts, and what the network itself calls a repost of one; all at once, for whoever locks several does so by id."""
+        theirs, post = _MENTION.alias(), _MENTION.c
+        is_reposted = exists().where(
+            theirs.c.author_id == self._author_id, theirs.c.network == post.network, theirs.c.native_id == post.repost_of
+        )
+        wanted = or_(post.author_id == self._author_id, and_(post.repost_of.is_not(None), is_reposted))
+        posts = self._locked(wanted, post.id, post.author_id, post.native_id, post.text)
+        return [p for p in posts if p["author_id"] == self._author_id], [p for p in posts if p["author_id"] != self._author_id]
 
     def _called(self) -> dict[str, str]:
         """What they are called; a display name counts where it is telling, and nobody else goes by it."""
@@ -283,7 +285,9 @@ class Erasing:
         )
 
     def _empty_posts(self) -> None:
-        self._on.execute(update(_MENTION).where(self._points_here(_MENTION.c.parent_id)).values(parent_id=None))
+        if self._native_ids:
+            answered = and_(_MENTION.c.network == self._author.network, self._among(self._native_ids)(_MENTION.c.parent_id))
+            self._on.execute(update(_MENTION).where(answered).values(parent_id=None))
         emptied = {
             "stage": GONE, "text": "", "url": "", "scores": None, "parent_id": None, "repost_of": None, "copy_of": None, "lang_hint": None,
             "company": None, "source": "", "likes": None, "reposts": None, "replies": None, "claimed_by": None, "claimed_until": None,
@@ -304,7 +308,7 @@ class Erasing:
         for column in _SPOKEN if written else ():
             rows = column.table
             may_name = or_(*(_contains(self._on, column, form) for form in sorted(written)))
-            here = and_(network_of(rows) == self._author.network, may_name)
+            here = and_(may_name, network_of(rows) == self._author.network)
             if rows is _REPLY:  # what is on its way is looked for by its words
                 here = and_(here, _REPLY.c.state.not_in(_OPEN))
             found = self._on.execute(select(rows.c.id, column.label("words")).where(here).order_by(rows.c.id)).all()

@@ -125,6 +125,11 @@ class Forgetting:
             path = connection.exec_driver_sql("SELECT file FROM pragma_database_list WHERE name = 'main'").scalar_one()
         return [file for end in ("", "-wal", "-shm", "-journal") if (file := Path(f"{path}{end}")).exists()]
 
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """Table -> its columns that can hold words, of those that have any."""
+        all_columns = {rows.name: tuple(column.name for column in words_of(rows)) for rows in SQLModel.metadata.sorted_tables}
+        return {name: columns for name, columns in all_columns.items() if columns}
+
     def size(self) -> int:
         """How many rows `passages` gives."""
         with self._db.reading() as connection:

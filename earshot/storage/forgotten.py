@@ -31,8 +31,8 @@ def author_hash(network: str, native_id: str) -> str:
 
 
 def name_hash(network: str, name: str) -> str:
-    """Of a handle or native id under which somebody was forgotten: asked for twice, it is known what happened."""
-    return _hashed("name", network, name)
+    """Of a handle or native id under which somebody was forgotten, in whichever case: asked for twice, it is known what happened."""
+    return _hashed("name", network, name.casefold())
 
 
 def _hashed(*parts: str) -> str:
