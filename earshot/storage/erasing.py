@@ -18,6 +18,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Integer,
     RowMapping,
     String,
     Table,
@@ -71,6 +72,8 @@ _WHY = "the author was forgotten"
 _ON_ITS_WAY = "the author was forgotten while this was on its way: it may stand on the network"
 #: what the events of a case keep: all that replay and undo read, and the numbers of rows
 _KEPT = ("tier", "state", "assignee", "mention", "answer", "super_user", "undoes")
+#: the skeleton of a post: whatever else there is, or comes to be, is emptied
+_KEPT_OF_A_POST = ("id", "network", "native_id", "posted_at", "seen_at", "case_id")
 _OPEN = (ReplyState.PENDING.value, ReplyState.SENDING.value, ReplyState.UNKNOWN.value)
 _DAY = 86_400_000_000
 
@@ -288,15 +291,11 @@ class Erasing:
         if self._native_ids:
             answered = and_(_MENTION.c.network == self._author.network, self._among(self._native_ids)(_MENTION.c.parent_id))
             self._on.execute(update(_MENTION).where(answered).values(parent_id=None))
-        emptied = {
-            "stage": GONE, "text": "", "url": "", "scores": None, "parent_id": None, "repost_of": None, "copy_of": None, "lang_hint": None,
-            "company": None, "source": "", "likes": None, "reposts": None, "replies": None, "claimed_by": None, "claimed_until": None,
-        }  # fmt: skip
-        self._on.execute(update(_MENTION).where(self._reposts(_MENTION.c.id)).values(emptied))
+        emptied = {column.name: _nothing(column) for column in _MENTION.c if column.name not in _KEPT_OF_A_POST} | {"stage": GONE}
+        reposted = {name: value for name, value in emptied.items() if name not in ("author_id", "thread_id")}
+        self._on.execute(update(_MENTION).where(self._reposts(_MENTION.c.id)).values(reposted))
         unnamed = {
             "native_id": literal("forgotten-").concat(cast(_MENTION.c.id, String)),
-            "author_id": None,
-            "thread_id": None,
             "posted_at": _day(_MENTION.c.posted_at),
             "seen_at": _day(_MENTION.c.seen_at),
         }
@@ -321,6 +320,10 @@ def _kept(data: Mapping[str, Any]) -> dict[str, Any]:
     """The data of an event without words: it still replays, and may still be taken back."""
     kept = {name: data[name] for name in _KEPT if name in data}
     return kept | {"was": {**data["was"], "reason": ""}} if "was" in data else kept
+
+
+def _nothing(column: Column[Any]) -> Any:
+    return None if column.nullable else 0 if isinstance(column.type, Integer | BigInteger) else ""
 
 
 def _day(column: Column[Any]) -> ColumnElement[Any]:
