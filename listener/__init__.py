@@ -11,4 +11,5 @@ SOURCES = {
     "reddit": "listener.reddit:RedditSource",
     "stackexchange": "listener.stackexchange:StackExchangeSource",
     "x": "listener.x:XSource",
+    "youtube": "listener.youtube:YouTubeSource",
 }

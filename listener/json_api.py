@@ -242,4 +242,5 @@ def _told(answer: Response) -> str:
     body = _body(answer)
     said = body if isinstance(body, dict) else {}
     words = next((said[name] for name in ("error_message", "errors", "error", "message") if said.get(name)), answer.reason)
+    words = words.get("message", answer.reason) if isinstance(words, dict) else words
     return " ".join(str(" ".join(map(str, words)) if isinstance(words, list) else words).split())[:200]

@@ -38,6 +38,7 @@ NETWORKS = {
     "lemmy": "Lemmy",
     "discourse": "Discourse",
     "stackexchange": "Stack Exchange",
+    "youtube": "YouTube",
     "appstore": "App Store",
     "feed": "Feed",
     "archive": "File",

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from fake_networks import appstore, bluesky, discourse, lemmy, mastodon, stackexchange
+from fake_networks import appstore, bluesky, discourse, lemmy, mastodon, stackexchange, youtube
 from fake_networks.faults import Faults
 from fake_networks.web_socket import WebSockets
 from starlette.types import ASGIApp
@@ -223,6 +223,23 @@ def _appstore(url: str, faults: Faults, world: World) -> FakeNetwork:
     )
 
 
+def _youtube(url: str, faults: Faults, world: World) -> FakeNetwork:
+    return FakeNetwork(
+        name="youtube",
+        url=url,
+        world=world,
+        faults=faults,
+        reads="/youtube/v3/commentThreads",
+        writes="nowhere",
+        query=youtube.CHANNEL,
+        items=lambda body: body["items"],
+        facts=lambda item: item["snippet"]["topLevelComment"]["snippet"],
+        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        main_secret="EARSHOT_SECRET_YOUTUBE_KEY",
+        app=faults.app,
+    )
+
+
 async def _nobody_home(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("a call outside a test")
 
@@ -273,6 +290,11 @@ def bluesky_server() -> Iterator[tuple[str, Faults]]:
     faults = Faults(_nobody_home)
     with serve_app(WebSockets(faults, live=orjson.dumps(bluesky.live(NOW + timedelta(hours=12))))) as served:
         yield served.url, faults
+
+
+@pytest.fixture(scope="session")
+def youtube_server() -> Iterator[tuple[str, Faults]]:
+    yield from _served()
 
 
 def _now() -> datetime:
@@ -334,3 +356,8 @@ def bluesky_network(bluesky_server: tuple[str, Faults], monkeypatch: pytest.Monk
 @pytest.fixture
 def appstore_network(appstore_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
     yield from _network(appstore_server, appstore.app, _appstore, monkeypatch, world=appstore.world(_now))
+
+
+@pytest.fixture
+def youtube_network(youtube_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network(youtube_server, youtube.app, _youtube, monkeypatch, world=youtube.world(_now))

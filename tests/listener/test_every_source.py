@@ -44,9 +44,10 @@ from earshot.registry import load
 from listener import SOURCES
 from listener.source import Posted, Source
 
-FAKES = {name: f"{name}_network" for name in ("x", "reddit", "mastodon", "bluesky", "lemmy", "discourse", "stackexchange", "appstore")}
+NAMES = ("x", "reddit", "mastodon", "bluesky", "lemmy", "discourse", "stackexchange", "appstore", "youtube")
+FAKES = {name: f"{name}_network" for name in NAMES}
 #: where people answer each other, and we answer them
-where_we_answer = pytest.mark.parametrize("network", sorted(set(FAKES) - {"stackexchange", "appstore"}), indirect=True)
+where_we_answer = pytest.mark.parametrize("network", sorted(set(FAKES) - {"stackexchange", "appstore", "youtube"}), indirect=True)
 #: where reading takes a key, if there is one
 where_a_key_is_read_with = pytest.mark.parametrize("network", sorted(set(FAKES) - {"bluesky", "appstore"}), indirect=True)
 
@@ -118,7 +119,7 @@ def test_a_quiet_network_costs_one_call_a_listing_and_little_is_read_again(netwo
     assert len(again) <= 100
 
 
-@pytest.mark.parametrize("network", ["mastodon", "bluesky", "lemmy", "discourse", "stackexchange", "appstore"], indirect=True)
+@pytest.mark.parametrize("network", ["mastodon", "bluesky", "lemmy", "discourse", "stackexchange", "appstore", "youtube"], indirect=True)
 def test_a_new_source_reads_back_as_far_as_it_is_told_and_a_page_at_most_beyond(network: FakeNetwork) -> None:
     posted = [network.post(f"number {n}", at=NOW - timedelta(minutes=10 * n)) for n in reversed(range(300))]
     for hours in (1, 10, 40):
@@ -193,9 +194,8 @@ def test_one_post_that_cannot_be_read_is_skipped_with_a_warning_and_the_others_a
     def spoil(body: Any) -> Any:
         items = network.items(body)
         spoilt = network.facts(items[2])
-        spoilt["created_at"] = spoilt["created_utc"] = spoilt["creation_date"] = spoilt["published"] = spoilt["createdAt"] = spoilt[
-            "updated"
-        ] = {"no": "time"}
+        times = ("created_at", "created_utc", "creation_date", "published", "createdAt", "updated", "publishedAt")
+        spoilt |= {name: {"no": "time"} for name in times}
         items.append("not even a post")
         return body
 
