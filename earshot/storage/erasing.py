@@ -125,10 +125,11 @@ class Erasing:
         self._native_ids = [post["native_id"] for post in posts]
         self._posts, self._reposts = (self._among([post["id"] for post in these]) for these in (posts, reposts))
         self._all_posts = self._among([post["id"] for post in (*posts, *reposts)])  #: that hold their words
-        cases = self._locked(or_(_CASE.c.author_id == author_id, self._posts(_CASE.c.mention_id)), _CASE.c.id, _CASE.c.state)
+        theirs = or_(_CASE.c.author_id == author_id, self._posts(_CASE.c.mention_id))
+        self._replies = self._locked(_REPLY.c.case_id.in_(select(_CASE.c.id).where(theirs)), *_REPLY.c)  # before cases, as the outbox does
+        cases = self._locked(theirs, _CASE.c.id, _CASE.c.state)
         self._open = [case["id"] for case in cases if State(case["state"]) in (State.NEW, *WAITING, State.SENDING)]
         self._cases = self._among([case["id"] for case in cases])
-        self._replies = self._rows(select(_REPLY).where(self._cases(_REPLY.c.case_id)))
         self._names = self._called()
         self._counts = Counter({"posts": len(posts), "reposts of them by others": len(reposts), "cases": len(cases)})
 
@@ -165,11 +166,9 @@ class Erasing:
     # ---- what is theirs
 
     def _locked(self, wanted: ColumnElement[bool], *columns: Column[Any]) -> Sequence[RowMapping]:
+        """`columns`, led by the id, of rows that stay locked until the transaction ends."""
         statement = select(*columns).where(wanted).order_by(columns[0])
-        return self._rows(statement if self._on.dialect.name == "sqlite" else statement.with_for_update())
-
-    def _rows(self, statement: Any) -> Sequence[RowMapping]:
-        return self._on.execute(statement).mappings().all()
+        return self._on.execute(statement if self._on.dialect.name == "sqlite" else statement.with_for_update()).mappings().all()
 
     def _among(self, values: Sequence[Any]) -> _Among:
         """Column -> whether its value is one of these, however many they are: both databases bound the number of parameters."""
@@ -206,17 +205,12 @@ class Erasing:
     def _stop_replies(self) -> None:
         """Whoever is posting one at this moment finds, afterwards, that it is settled."""
         self._counts["replies stopped"] = sum(reply["state"] in _OPEN for reply in self._replies)
-        ours, settle = self._cases(_REPLY.c.case_id), {"settled_at": self._now}
-        for states, state, error in (
-            (_OPEN[:1], ReplyState.REJECTED, _WHY),
-            (_OPEN[1:], ReplyState.NEEDS_PERSON, _ON_ITS_WAY),
-        ):
-            is_open = and_(ours, _REPLY.c.state.in_(states))
-            self._on.execute(update(_REPLY).where(is_open).values(state=state.value, error=error, **settle))
-        said_by_house = _REPLY.c.error.in_([_WHY, _ON_ITS_WAY])
-        self._on.execute(update(_REPLY).where(ours, ~said_by_house).values(error=""))
-        emptied = {"text": "", "parent_id": "", "native_id": None, "url": "", "claimed_by": None, "claimed_until": None}
+        ours, state = self._cases(_REPLY.c.case_id), _REPLY.c.state
+        emptied = {"text": "", "parent_id": "", "native_id": None, "url": "", "error": "", "claimed_by": None, "claimed_until": None}
         self._count("replies", update(_REPLY).where(ours).values(emptied))
+        for before, after, error in ((_OPEN[:1], ReplyState.REJECTED, _WHY), (_OPEN[1:], ReplyState.NEEDS_PERSON, _ON_ITS_WAY)):
+            settled = {"state": after.value, "error": error, "settled_at": self._now}
+            self._on.execute(update(_REPLY).where(ours, state.in_(before)).values(settled))
 
     def _withdraw_what_was_learnt(self) -> None:
         """Every change learnt since a person first worked on a post of theirs may hold its words. The newest before is in use again."""

@@ -103,7 +103,7 @@ class Forgetting:
     def compact(self) -> None:
         """Write the file anew, so that no freed page holds what was erased; on PostgreSQL, clear dead rows away.
 
-        On SQLite it takes as much free disk as the database, and nobody else writes meanwhile. Raises `DatabaseBusy` while another program
+        On SQLite it takes twice the file's size of free disk, and nobody else writes meanwhile. Raises `DatabaseBusy` while another program
         reads: then the journal beside the file may still hold what was erased.
         """
         with self._db.outside() as connection:
