@@ -132,7 +132,8 @@ def _copy_keys(mentions: Sequence[Mention]) -> list[tuple[int, ...]]:
     return [() if mention.repost_of else own for mention, own in zip(mentions, keys, strict=True)]
 
 
-def _keys_of_deleted(store: Store, network: str, native_ids: Sequence[str]) -> dict[str, tuple[int, ...]]:
+def keys_of_deleted(store: Store, network: str, native_ids: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Those of the native ids that we know, with the keys by which their texts are found."""
     from listener.near_copies import copy_keys
 
     texts = store.mentions.texts(network, native_ids)
@@ -141,22 +142,26 @@ def _keys_of_deleted(store: Store, network: str, native_ids: Sequence[str]) -> d
 
 def _keep(store: Store, settings: SourceSettings, page: Page, *, worker: Worker, now: datetime) -> int:
     gap = None if page.gap is None else (page.gap.since, page.gap.until, page.gap.why)
-    deleted = _keys_of_deleted(store, settings.network, page.deleted) if page.deleted else {}
+    deleted = keys_of_deleted(store, settings.network, page.deleted) if page.deleted else {}
     poll = Poll(source=settings.name, worker=worker.name, cursor=page.cursor, deleted=deleted, gap=gap, spent=page.spent)
     return keep(store, page.mentions, source=settings.name, now=now, poll=poll).new
 
 
 def _note_failure(store: Store, settings: SourceSettings, status: SourceStatus, err: SourceError, *, worker: Worker, now: datetime) -> None:
-    pause = min(LONGEST_PAUSE, timedelta(seconds=settings.every) * 2 ** min(status.failures + 1, 10)) * random.uniform(0.8, 1.2)
-    state, next_poll_at = SourceState.BROKEN, now + pause
-    if isinstance(err, SourceRefused):
-        next_poll_at = now + UNTIL_A_PERSON_LOOKS
-    elif isinstance(err, SourceUnavailable) and err.retry_at is not None:
-        state, next_poll_at = SourceState.THROTTLED, max(err.retry_at, now)
-    elif isinstance(err, SourceUnavailable | SourceConfused) and status.failures < 2:
-        state = SourceState.THROTTLED
+    state, next_poll_at = after_failure(settings, status.failures, err, now=now)
     store.sources.done(settings.name, worker=worker.name, next_poll_at=next_poll_at, state=state, reason=str(err), failed=True)
     log.warning("poll_failed", source=settings.name, state=state.value, error=type(err).__name__, next_poll_at=next_poll_at.isoformat())
+
+
+def after_failure(settings: SourceSettings, failures: int, err: SourceError, *, now: datetime) -> tuple[SourceState, datetime]:
+    """What a source is in after so many failures and this one, and until when it is left alone."""
+    if isinstance(err, SourceRefused):
+        return SourceState.BROKEN, now + UNTIL_A_PERSON_LOOKS
+    if isinstance(err, SourceUnavailable) and err.retry_at is not None:
+        return SourceState.THROTTLED, max(err.retry_at, now)
+    pause = min(LONGEST_PAUSE, timedelta(seconds=settings.every) * 2 ** min(failures + 1, 10)) * random.uniform(0.8, 1.2)
+    may_pass = isinstance(err, SourceUnavailable | SourceConfused) and failures < 2
+    return SourceState.THROTTLED if may_pass else SourceState.BROKEN, now + pause
 
 
 def _next_month(now: datetime) -> datetime:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from earshot import learning, outbox, pipeline
+from earshot import learning, outbox, pipeline, sweeping
 from earshot.errors import ConfigurationError, StorageError
 from earshot.pipeline import Worker
 from earshot.registry import load
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 Clock = Callable[[], datetime]
 
 #: seconds between two looks for work of each step
-PACE = {"understand": 0.5, "hand_over": 2.0, "send": 1.0, "look_after": 10.0, "grade": 600.0}
+PACE = {"understand": 0.5, "hand_over": 2.0, "send": 1.0, "look_after": 10.0, "sweep": 20.0, "grade": 600.0}
 #: when one of the workers learns from what people taught: UTC, within ten minutes, so that not all ask at once
 NIGHT = {"hour": 3, "minute": 20, "jitter": 600}
 
@@ -161,6 +161,11 @@ class House:
     def look_after(self) -> int:
         return pipeline.look_after(self.store, self.rooms, now=self.clock())
 
+    def sweep(self) -> int:
+        now = self.clock()
+        opened = self.sources.values()
+        return sum(sweeping.sweep(self.store, settings, source, worker=self.worker, now=now) for settings, source in opened)
+
     def grade(self) -> int:
         return pipeline.grade(self.store, self.rooms, now=self.clock())
 
@@ -175,6 +180,7 @@ class House:
         self.look_after()
         self.hand_over()
         self.send()
+        self.sweep()
 
     # ---- running by itself
 

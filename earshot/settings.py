@@ -36,6 +36,13 @@ class SourceSettings(BaseModel):
         24.0, gt=0, le=720, description="hours that a new source reads back, where its network can be asked for a time"
     )
     monthly_reads: int | None = Field(None, ge=0, description="stop reading when this many posts were read in a month")
+    sweep_hours: float = Field(
+        24.0,
+        ge=0,
+        description="hours between two looks at whether a post still stands, 0: never; "
+        "what is deleted on the network must soon go here too: at most 24 for X, 48 for Reddit",
+    )
+    sweep_days: float = Field(30.0, gt=0, le=3650, description="days after which a post is looked after no more")
     price_per_thousand: float | None = Field(
         None, ge=0, description="what the network charges you for a thousand posts read; for `earshot sources`"
     )

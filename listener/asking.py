@@ -12,7 +12,7 @@ import orjson
 from earshot.errors import BadInput, ConfigurationError, SourceConfused
 from earshot.settings import SourceSettings
 from listener.query import DIALECTS, Matcher, Query, compile_for, read
-from listener.source import Page, Posted, Source
+from listener.source import Page, Posted, Source, Sweeps
 
 #: characters of a search that a source puts around it, beside our own handle twice
 _AROUND = 24
@@ -41,6 +41,8 @@ class AskingSource:
         first = next(iter(self._sources.values()))
         self.network, self.keys_from = first.network, first.keys_from
         self._first = first
+        if isinstance(first, Sweeps):
+            self.looks, self.gone = first.looks, first.gone
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
         """The next page of the search whose turn it is. The cursor holds those of all searches; one that is new begins at its beginning."""

@@ -21,7 +21,7 @@ from listener import json_api
 from listener.json_api import JsonApi, Rejected, count, identifier, listed, moment
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip, plain_text
-from listener.source import Page, Posted
+from listener.source import Looks, Page, Posted
 from listener.wire import DEADLINE_SECONDS, clean
 
 log = structlog.get_logger(__name__)
@@ -50,6 +50,7 @@ class DiscourseSource:
 
     network = "discourse"
     keys_from = "your forum, under Admin, API keys: one for a single account"
+    looks = Looks(at_once=_LOOKS)
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         json_api.require_account(settings)

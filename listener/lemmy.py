@@ -22,7 +22,7 @@ from listener import json_api
 from listener.json_api import JsonApi, Rejected, count, host_of, identifier, listed, moment
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip
-from listener.source import Page, Posted
+from listener.source import Looks, Page, Posted
 from listener.wire import DEADLINE_SECONDS, clean, variable
 
 log = structlog.get_logger(__name__)
@@ -48,6 +48,7 @@ class LemmySource:
 
     network = "lemmy"
     keys_from = "your server, as the token it gives when your account signs in"
+    looks = Looks(at_once=_LOOKS)
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         json_api.require_account(settings)

@@ -22,7 +22,7 @@ from listener import json_api
 from listener.json_api import JsonApi, Rejected, count, host_of, identifier, listed, moment
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip, plain_text
-from listener.source import Page, Posted
+from listener.source import Looks, Page, Posted
 from listener.wire import DEADLINE_SECONDS, clean
 
 log = structlog.get_logger(__name__)
@@ -47,6 +47,7 @@ class MastodonSource:
 
     network = "mastodon"
     keys_from = "the settings of your account there, under Development"
+    looks = Looks(at_once=_LOOKS)
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         json_api.require_account(settings)

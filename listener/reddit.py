@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ from earshot import __version__
 from earshot.errors import ConfigurationError, ReplyRefused, ReplyUnknown, SourceConfused, SourceRefused, SourceUnavailable
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings, secret
-from listener.source import Gap, Page, Posted
+from listener.source import Gap, Looks, Page, Posted
 from listener.wire import DEADLINE_SECONDS, Denied, NoAnswer, Wire, clean, session, variable
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,7 @@ _OVERLAP_SECONDS = 60.0
 #: A token this fresh that is refused was not refused for its age.
 _FRESH_SECONDS = 3600.0
 _GONE = ("[deleted]", "[removed]")
+_FULLNAME = re.compile(r"t[13]_[0-9a-z]+", re.ASCII)
 _PLACE = re.compile(r"(?<!\S)/?r/([A-Za-z0-9_+]+)")
 _WORDS = re.compile(r'"([^"]+)"|([^\s()"]+)')
 _WAIT = re.compile(r"(\d+) (millisecond|second|minute|hour)")
@@ -118,6 +119,7 @@ class RedditSource:
 
     network = "reddit"
     keys_from = "https://www.reddit.com/prefs/apps"
+    looks = Looks(at_once=_PAGE, per_call=1)
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         if settings.replies and not settings.account:
@@ -175,6 +177,17 @@ class RedditSource:
                 if data["parent_id"] == parent_id and _plain(data["body"]) == wanted:
                     return self._at(data)
         return None
+
+    def gone(self, native_ids: Sequence[str]) -> tuple[str, ...]:
+        """Those of up to 100 submissions and comments that Reddit shows as deleted or removed, or not at all."""
+        asked = [native_id for native_id in native_ids if _FULLNAME.fullmatch(native_id)]
+        if not asked:
+            return ()
+        with self._trouble():  # praw's own `info` takes an answer that is no listing for an empty one
+            things, _ = _things(self._get("api/info", {"id": ",".join(asked)}), self._name)
+            shown = [thing["data"] for thing in things]
+            there = {data["name"] for data in shown if not _is_gone(data) and not data.get("removed_by_category")}
+        return tuple(native_id for native_id in asked if native_id not in there)
 
     def close(self) -> None:
         self._session.close()

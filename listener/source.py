@@ -6,9 +6,10 @@ same transaction as the mentions. A cursor is an opaque string of the source's o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from earshot.mention import Mention
 
@@ -42,6 +43,15 @@ class Posted:
     url: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """How many posts a source can look after with one call of `gone`, and how many reads the network counts for it."""
+
+    at_once: int
+    per_call: int = 0
+    per_post: int = 0  #: for each post that is shown
+
+
 class Source(Protocol):
     """Built as `XSource(settings: SourceSettings)`; nothing talks to the network before the first call.
 
@@ -61,3 +71,16 @@ class Source(Protocol):
     def find_reply(self, parent_id: str, text: str) -> Posted | None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Sweeps(Protocol):
+    """What a source may promise besides: it can be asked whether posts still stand.
+
+    `gone` takes up to `looks.at_once` native ids, and returns those of which the network says that the public cannot see them any more:
+    deleted, removed, made private, or their author suspended; none of which it says nothing clear. Raises as `fetch` does.
+    """
+
+    looks: Looks
+
+    def gone(self, native_ids: Sequence[str]) -> tuple[str, ...]: ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from requests.exceptions import RequestException
 from earshot.errors import ConfigurationError, ReplyRefused, ReplyUnknown, SourceConfused, SourceError, SourceRefused
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings, secret
-from listener.source import Gap, Page, Posted
+from listener.source import Gap, Looks, Page, Posted
 from listener.wire import DEADLINE_SECONDS, Denied, NoAnswer, Wire, clean, equip, variable
 
 log = structlog.get_logger(__name__)
@@ -43,6 +43,8 @@ _FIELDS = {
 _USER_SECRETS = ("consumer_key", "consumer_secret", "access_token", "access_token_secret")
 #: Problems of our application, not of the one reply: a person must look before anything else is tried.
 _OUR_FAULT = ("oauth1-permissions", "client-forbidden", "usage-capped", "unsupported-authentication")
+#: Problems of a post that the public cannot see: deleted; protected or suspended.
+_HIDDEN = ("resource-not-found", "not-authorized-for-resource")
 _OLD_LANGUAGE_CODES = {"in": "id", "iw": "he", "ji": "yi"}
 #: Bare domains too: X makes links of them.
 _LINK = re.compile(r"https?://\S+|\w[\w-]*(?:\.\w[\w-]*)+\S*")
@@ -99,6 +101,7 @@ class XSource:
 
     network = "x"
     keys_from = "https://developer.x.com"
+    looks = Looks(at_once=_PAGE, per_post=1)
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         if settings.replies and not settings.account:
@@ -150,6 +153,22 @@ class XSource:
                 if _refers(item).get("replied_to") == parent_id and _plain(_text(item)) == wanted:
                     return self._posted(str(item["id"]))
         return None
+
+    def gone(self, native_ids: Sequence[str]) -> tuple[str, ...]:
+        """Those of up to 100 posts that X says are deleted, or that only some may see: protected, or their author suspended."""
+        asked = [native_id for native_id in native_ids if native_id.isascii() and native_id.isdigit()]
+        if not asked:
+            return ()
+        with self._reading("bearer_token"):
+            try:
+                body = self._client.get_tweets(asked)
+            except (tweepy.BadRequest, tweepy.NotFound) as err:
+                raise SourceConfused(f"{self._name}: X does not let us look after posts: {_told(err.response)}") from err
+            hidden = {str(error.get("resource_id") or error.get("value")) for error in body.get("errors") or () if _is_hidden(error)}
+            there = {str(item["id"]) for item in body.get("data") or ()}
+        if not (hidden | there) & set(asked):
+            raise SourceConfused(f"{self._name}: an answer that says nothing of the posts we asked for; check url of the source")
+        return tuple(native_id for native_id in asked if native_id in hidden and native_id not in there)
 
     def close(self) -> None:
         self._client.session.close()
@@ -293,6 +312,12 @@ def _items(body: Any, name: str) -> list[Any]:
         if isinstance(items, list) and (items or isinstance(body.get("meta"), dict)):
             return items
     raise SourceConfused(f"{name}: an answer without posts and without a count; check url of the source")
+
+
+def _is_hidden(error: Any) -> bool:
+    """A list of posts is answered with what can be shown, and one such error for each of the others."""
+    is_of_a_post = error.get("resource_type", "tweet") in ("tweet", "post") and error.get("parameter", "ids") == "ids"
+    return is_of_a_post and str(error.get("type", "")).endswith(_HIDDEN)
 
 
 def _refers(item: Any) -> dict[str, str]:

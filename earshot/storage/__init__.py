@@ -7,6 +7,7 @@ handover    offers to super-users
 drafts      what super-users wrote and somebody must approve
 outbox      replies on their way out, each at most once
 sources     leases, cursors, health
+sweeping    which posts to look after, and what comes of it
 accounts    sign-ins, roles, the roster
 labels      what people teach the models
 learnt      the changes that came of it, and which of them is in use
@@ -40,6 +41,7 @@ from earshot.storage.outbox import Outbox
 from earshot.storage.policies import Policies
 from earshot.storage.reports import Reports
 from earshot.storage.sources import Sources
+from earshot.storage.sweeping import Sweeping
 
 
 class Store:
@@ -54,6 +56,7 @@ class Store:
         self.drafts = Drafts(self.database)
         self.outbox = Outbox(self.database)
         self.sources = Sources(self.database)
+        self.sweeping = Sweeping(self.database)
         self.accounts = Accounts(self.database)
         self.labels = Labels(self.database)
         self.learnt = Learnt(self.database)

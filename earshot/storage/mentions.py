@@ -20,6 +20,7 @@ from earshot.storage.forgotten import unwanted
 from earshot.storage.originals import Earlier, Keys, Waiting, find_earlier, forget_keys, keep_keys
 from earshot.storage.rows import MENTION_FIELDS, author_of, joined_author, mention_of, scored_of, stored_mention
 from earshot.storage.settling import Judged, Routed, Settle, Settling
+from earshot.storage.sweeping import erase
 from earshot.storage.tables import (
     GONE,
     HEARD,
@@ -72,7 +73,7 @@ class Mentions:
 
         Raises `Conflict` when the poll lost its lease meanwhile: then nothing is stored and the new holder reads the page again.
         """
-        keys = {(h.mention.network, h.mention.native_id): h.copy_keys for h in heard}
+        keys, seen = {(h.mention.network, h.mention.native_id): h.copy_keys for h in heard}, stored_time(now)
         with self._db.writing() as connection:
             if poll is not None:
                 _move_cursor(connection, poll, now)
@@ -81,8 +82,8 @@ class Mentions:
             insert_rows(
                 connection,
                 _MENTION,
-                ("id", *MENTION_FIELDS, "author_id", "seen_at", "source", "stage", "tries"),
-                [(w.id, *stored_mention(w.mention), w.author_id, stored_time(now), source, HEARD, 0) for w in waiting],
+                ("id", *MENTION_FIELDS, "author_id", "seen_at", "looked_at", "source", "stage", "tries"),
+                [(w.id, *stored_mention(w.mention), w.author_id, seen, seen, source, HEARD, 0) for w in waiting],
                 otherwise="ON CONFLICT (network, native_id) DO NOTHING",
             )
             stored = self._stored(connection, [w.id for w in waiting])
@@ -268,9 +269,9 @@ def _insert_understood(
     insert_rows(
         connection,
         _MENTION,
-        ("id", *MENTION_FIELDS, "author_id", "seen_at", "source", "stage", "tries", "scores", "case_id", "copy_of"),
+        ("id", *MENTION_FIELDS, "author_id", "seen_at", "looked_at", "source", "stage", "tries", "scores", "case_id", "copy_of"),
         [
-            (w.id, *stored_mention(w.mention), w.author_id, seen, source, UNDERSTOOD, 1, *_understood(item, cases))
+            (w.id, *stored_mention(w.mention), w.author_id, seen, seen, source, UNDERSTOOD, 1, *_understood(item, cases))
             for w, item in zip(waiting, routed, strict=True)
         ],
     )
@@ -319,7 +320,4 @@ def _move_cursor(connection: Connection, poll: Poll, now: datetime) -> None:
         connection.execute(_GAP.insert().values(source=poll.source, since=since, until=until, why=why, at=now))
     if poll.deleted:
         network = connection.execute(select(_SOURCE.c.network).where(_SOURCE.c.name == poll.source)).scalar_one()
-        gone = dict(rows_among(connection, _MENTION, ("native_id", "id"), "native_id", list(poll.deleted), network=network))
-        forget_keys(connection, {id_: poll.deleted[native_id] for native_id, id_ in gone.items()})
-        erased = {"stage": GONE, "text": "", "url": "", "scores": None}
-        connection.execute(update(_MENTION).where(_MENTION.c.id.in_(gone.values())).values(erased))
+        erase(connection, network, poll.deleted)

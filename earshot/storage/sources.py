@@ -82,7 +82,7 @@ class Sources:
                 return None
         with self._db.writing() as connection:
             row = connection.execute(take).mappings().first()
-        return None if row is None else _status(row)
+        return None if row is None else status_of(row)
 
     def extend(self, name: str, *, worker: str, now: datetime, lease: timedelta) -> bool:
         """Keep the lease while paging; False when it went to somebody else."""
@@ -100,6 +100,12 @@ class Sources:
                 .values(lease_by=None, lease_until=None, next_poll_at=next_poll_at, state=state.value, reason=reason, failures=failures)
             )
 
+    def fell(self, name: str, *, next_poll_at: datetime, state: SourceState, reason: str) -> None:
+        """Say that a healthy source failed outside of a poll, and how long it is to be left alone."""
+        failed = {"next_poll_at": next_poll_at, "state": state.value, "reason": reason, "failures": _SOURCE.c.failures + 1}
+        with self._db.writing() as connection:
+            connection.execute(update(_SOURCE).where(_SOURCE.c.name == name, _SOURCE.c.state == SourceState.HEALTHY.value).values(failed))
+
     def mark(self, name: str, *, state: SourceState, reason: str) -> None:
         """Say of a source what it is in, without polling it."""
         with self._db.writing() as connection:
@@ -114,7 +120,7 @@ class Sources:
 
     def statuses(self) -> list[SourceStatus]:
         with self._db.reading() as connection:
-            return [_status(row) for row in connection.execute(select(_SOURCE).order_by(_SOURCE.c.name)).mappings()]
+            return [status_of(row) for row in connection.execute(select(_SOURCE).order_by(_SOURCE.c.name)).mappings()]
 
     def gaps(self, *, limit: int = 100) -> list[tuple[str, datetime, datetime, str]]:
         """What networks could not give, latest first: (source, since, until, why)."""
@@ -123,7 +129,8 @@ class Sources:
             return [(row["source"], row["since"], row["until"], row["why"]) for row in rows]
 
 
-def _status(row: RowMapping) -> SourceStatus:
+def status_of(row: RowMapping) -> SourceStatus:
+    """The status that a row of the table `source` tells."""
     field = row.__getitem__
     return SourceStatus(
         name=field("name"),

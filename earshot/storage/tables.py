@@ -65,6 +65,13 @@ class MentionRow(SQLModel, table=True):
         Index("mention_thread", "network", "thread_id"),
         Index("mention_copies", "copy_of", sqlite_where=text("copy_of IS NOT NULL"), postgresql_where=text("copy_of IS NOT NULL")),
         Index("mention_author", "author_id"),
+        Index(
+            "mention_look",
+            "source",
+            "looked_at",
+            sqlite_where=text("looked_at IS NOT NULL"),
+            postgresql_where=text("looked_at IS NOT NULL"),
+        ),
     )
     id: int | None = _id()
     network: str
@@ -90,6 +97,7 @@ class MentionRow(SQLModel, table=True):
     copy_of: int | None = _link("mention.id", nullable=True)
     case_id: int | None = Field(default=None, sa_column=Column(_Id, nullable=True))
     scores: Any = _json()
+    looked_at: datetime | None = _time(nullable=True)  #: when it was last seen on its network; None: nobody looks any more
 
 
 class CopyKeyRow(SQLModel, table=True):

@@ -1,0 +1,59 @@
+"""Is what we keep still there? Posts that no poll sees again are looked after, and what is gone on its network goes here."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from earshot.errors import SourceConfused, SourceError
+from earshot.pipeline import Worker, after_failure, keys_of_deleted
+from earshot.settings import SourceSettings
+from earshot.storage import Store
+from earshot.storage.sweeping import Look, Quota
+from listener.source import Source, Sweeps
+
+log = structlog.get_logger()
+
+
+def sweep(store: Store, settings: SourceSettings, source: Source, *, worker: Worker, now: datetime) -> int:
+    """Look after one batch of the posts that a source brought, if it can and some are due; returns how many were gone.
+
+    A source that is throttled, broken or paused is left alone, and one that fails here is as it is after a poll that fails.
+    """
+    if not settings.sweep_hours or not isinstance(source, Sweeps):
+        return 0
+    looks = source.looks
+    quota = Quota(at_once=looks.at_once, per_call=looks.per_call, per_post=looks.per_post, monthly=settings.monthly_reads)
+    pause, memory = timedelta(hours=settings.sweep_hours), timedelta(days=settings.sweep_days)
+    look = store.sweeping.claim(settings.name, quota, now=now, pause=pause, memory=memory, lease=worker.lease)
+    if look is None:
+        return 0
+    try:
+        gone = _ask(source, look)
+    except SourceError as err:
+        _note_failure(store, settings, look, err, now=now)
+        return 0
+    keys = keys_of_deleted(store, settings.network, gone)
+    erased = store.sweeping.write(look, gone=keys, spent=quota.cost(len(look.ids) - len(gone)), now=now)
+    log.info("swept", source=settings.name, looked=len(look.ids), gone=erased)
+    return erased
+
+
+def _ask(source: Sweeps, look: Look) -> list[str]:
+    """What is gone of it; a fault of ours in the source makes it wait like one of the network's."""
+    try:
+        return [native_id for native_id in source.gone(tuple(look.ids)) if native_id in look.ids]
+    except SourceError:
+        raise
+    except Exception as err:
+        log.exception("source_crashed", source=look.source.name)
+        raise SourceConfused(f"{look.source.name}: our own fault while looking after posts; see the log") from err
+
+
+def _note_failure(store: Store, settings: SourceSettings, look: Look, err: SourceError, *, now: datetime) -> None:
+    store.sweeping.give_back(look)
+    state, again_at = after_failure(settings, look.source.failures, err, now=now)
+    again_at = max(again_at, look.source.next_poll_at or again_at)
+    store.sources.fell(settings.name, state=state, next_poll_at=again_at, reason=str(err))
+    log.warning("sweep_failed", source=settings.name, state=state.value, error=type(err).__name__, next_poll_at=again_at.isoformat())
