@@ -43,11 +43,10 @@ OVERLAP = timedelta(seconds=5)
 MOST_REMEMBERED = 500  #: posts that a cursor remembers, to find those of an author who leaves
 READING_SECONDS = 10.0  #: of the stream, for one page
 QUIET_SECONDS = 5.0
-_MOST_EVENTS, _MOST_HEARD, _BATCH = 20_000, 100, 100
-_MOST_PROFILES = 25  #: that one call takes
+_MOST_EVENTS, _MOST_HEARD = 20_000, 100
+_MOST_PROFILES = _MOST_SHOWN = 25  #: that one call takes
 #: A moment so far ahead is no moment: it would keep us from hearing until then.
 _NONSENSE = timedelta(days=1)
-_SECOND = 1_000_000
 _POST = "app.bsky.feed.post"
 _GONE = ("deactivated", "deleted", "suspended", "takendown")
 _WORDS = re.compile(r'"([^"]+)"|(\S+)')
@@ -189,6 +188,14 @@ class BlueskySource:
                 return None
             raise
 
+    def gone(self, native_ids: Sequence[str]) -> tuple[str, ...]:
+        """Those of up to 25 native ids that the network shows nobody any more. Where it shows none of many, it is asked one by one."""
+        asked = [native_id for native_id in native_ids if _URI.fullmatch(native_id)][:_MOST_SHOWN]
+        there = {post["uri"] for post in self._shown(asked)} if asked else set()
+        if not there and len(asked) > 1:
+            there = {post["uri"] for native_id in asked for post in self._shown([native_id])}
+        return tuple(native_id for native_id in asked if native_id not in there)
+
     def close(self) -> None:
         self._accounts.close()
         self._profiles.close()
@@ -319,11 +326,16 @@ class BlueskySource:
     def _parent(self, parent_id: str) -> Mapping[str, Any]:
         """The post as the public interface shows it. Raises `ReplyRefused` where it does not."""
         _parts(parent_id, self._name)
-        shown = listed(self._profiles.get("/xrpc/app.bsky.feed.getPosts", {"uris": parent_id}), "posts")
-        found: Mapping[str, Any] | None = next((post for post in shown if post["uri"] == parent_id), None)
+        found = next((post for post in self._shown([parent_id]) if post["uri"] == parent_id), None)
         if found is None:
             raise ReplyRefused(f"{self._name}: the post is gone, so that it cannot be answered")
         return found
+
+    def _shown(self, native_ids: Sequence[str]) -> list[Mapping[str, Any]]:
+        """Those of these posts that the public interface shows."""
+        with self._profiles.reading():
+            answer = self._profiles.get("/xrpc/app.bsky.feed.getPosts", {"uris": native_ids})
+            return [post for post in listed(answer, "posts") if isinstance(post["uri"], str)]
 
     def _sign_in(self) -> None:
         if self._session and monotonic() < self._session_until:

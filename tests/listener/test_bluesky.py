@@ -189,6 +189,27 @@ def test_an_account_that_is_back_or_only_slow_loses_nothing(bluesky_network: Fak
     assert pages[0].deleted == ()
 
 
+def test_posts_can_be_asked_after(bluesky_network: FakeNetwork) -> None:
+    posted = [bluesky_network.post(f"number {n}") for n in range(30)]
+    source = bluesky_network.source()
+    assert source.gone(posted) == ()
+    assert source.gone(["nonsense", f"at://did:plc:x/{COLLECTION}/3k", posted[0]]) == (f"at://did:plc:x/{COLLECTION}/3k",)
+    assert source.gone([]) == ()
+    bluesky_network.faults.on("getPosts", answers(200, body=b'{"posts": []}'))
+    assert source.gone(posted[:3]) == ()
+    for native_id in posted[:2]:
+        bluesky_network.world.delete("bluesky", native_id)
+    assert source.gone(posted[:2]) == tuple(posted[:2])
+
+
+@pytest.mark.parametrize("fault", [breaks(), answers(500), answers(400), answers(200, body=b'{"posts": [{}]}')])
+def test_asking_after_posts_in_trouble_says_nothing_of_them(bluesky_network: FakeNetwork, fault: Any) -> None:
+    posted = bluesky_network.post("hello")
+    bluesky_network.faults.on("getPosts", fault)
+    with pytest.raises((SourceUnavailable, SourceConfused)):
+        bluesky_network.source().gone([posted])
+
+
 def test_the_cursor_stays_small(bluesky_network: FakeNetwork) -> None:
     for number in range(700):
         bluesky_network.post(f"number {number}")
@@ -300,12 +321,11 @@ def test_a_private_address_is_not_visited(bluesky_network: FakeNetwork) -> None:
     assert bluesky_network.faults.calls == []
 
 
-def test_a_stream_elsewhere_leaves_the_account_where_it_is() -> None:
-    assert source_module._addresses(SourceSettings(name="b", network="bluesky", url="wss://stream.example"))[1:] == (
-        source_module.ACCOUNTS,
-        source_module.PROFILES,
-        source_module.SITE,
-    )
+def test_a_stream_elsewhere_is_asked_for_the_stream_alone(bluesky_network: FakeNetwork) -> None:
+    source = source_of(url=bluesky_network.url.replace("http", "ws"), allow_private=True)
+    assert read_all(source)[0] == []
+    assert bluesky_network.faults.calls == [("GET", "/subscribe")]
+    source.close()
 
 
 # answering
@@ -373,10 +393,21 @@ def test_what_is_no_post_of_bluesky_is_not_answered(bluesky_network: FakeNetwork
     assert bluesky_network.faults.calls == []
 
 
-def test_a_record_key_has_the_form_that_keys_of_posts_have() -> None:
-    for parent in (f"at://did:plc:x/{COLLECTION}/3mkzmpsi6222e", f"at://did:plc:x/{COLLECTION}/self"):
-        key = source_module._record_key(parent, "Hold the ring.")
-        assert len(key) == 13
-        assert set(key) <= set("234567abcdefghijklmnopqrstuvwxyz")
-        assert key[0] in "234567abcdefghij"
-    assert source_module._record_key(f"at://did:plc:x/{COLLECTION}/3mkzmpsi6222e", "Hold the ring.").startswith("3mkz")
+def test_an_answer_has_a_key_of_the_form_that_keys_of_posts_have_a_little_after_its_parents(bluesky_network: FakeNetwork) -> None:
+    asked = bluesky_network.post("how?")
+    posted = bluesky_network.source().reply(asked, "Hold the ring.", key="1")
+    parent, key = (native_id.rpartition("/")[2] for native_id in (asked, posted.native_id))
+    assert len(key) == 13
+    assert set(key) <= set("234567abcdefghijklmnopqrstuvwxyz")
+    assert parent[:4] == key[:4]
+    assert parent <= key
+
+
+def test_an_answer_to_a_post_with_a_key_of_another_form_stands_too(bluesky_network: FakeNetwork) -> None:
+    ann = bluesky_network.world.person("bluesky", "ann")
+    root = bluesky_network.post("how?")
+    odd = bluesky_network.world.answer_at("self", "ann", "lumifern", reply_to=root)
+    assert odd == f"at://{ann.native_id}/{COLLECTION}/self"
+    posted = bluesky_network.source().reply(odd, "Hold the ring.", key="1")
+    assert bluesky_network.source().find_reply(odd, "Hold the ring.") == posted
+    assert len(posted.native_id.rpartition("/")[2]) == 13
