@@ -112,6 +112,7 @@ class Proof:
     """What was looked for and through, and where something was found."""
 
     looked_for: tuple[str, ...]
+    too_plain: tuple[str, ...]  #: kinds of names that are words or numbers like others
     pieces: int  #: of their texts that were looked for …
     pieces_in_all: int  #: … of so many
     tables: int
@@ -134,6 +135,7 @@ def prove(store: Store, names: Mapping[str, str], texts: Sequence[str], *, netwo
     columns = store.forgetting.columns()
     proof = Proof(
         looked_for=search.looked_for,
+        too_plain=tuple(kind for kind in names if kind not in search.traces.kinds),
         pieces=len(search.pieces),
         pieces_in_all=len(wanted),
         tables=len(columns),
@@ -276,6 +278,8 @@ def proof_report(proof: Proof) -> str:
         f"looked for: {', '.join((*proof.looked_for, pieces))}",
         f"looked through: {proof.columns} columns of {proof.rows:,} rows in {proof.tables} tables{files}",
     ]
+    if proof.too_plain:
+        lines.append(f"erased, and too plain to be looked for: {', '.join(proof.too_plain)}")
     if proof.said_by_others:
         lines.append(f"said by other authors too, and theirs: {proof.said_by_others:,} of the pieces")
     lines += [f"on {network} somebody goes by one of these names, in {n:,} places" for network, n in sorted(proof.elsewhere.items())]

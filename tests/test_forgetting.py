@@ -379,6 +379,17 @@ def test_whatever_is_left_in_a_column_is_found(store: Store, left: str) -> None:
     assert [where.partition(" of row")[0] for where in prove_ana(store).found] == ["mention.scores"]
 
 
+def test_a_name_that_is_a_number_like_others_is_erased_and_said_not_to_be_looked_for(store: Store) -> None:
+    author = Author(network="x", native_id="77", handle="ana")
+    keep(store, Mention(network="x", native_id="1", author=author, text=WORDS, url="", posted_at=NOW), post("2", "77 lamps", by="ben"))
+    known = find(store, parse_author("x:ana"))
+    assert known is not None
+    erased, proof = forget(store, known, now=NOW, never_again=False, progress=quiet)
+    assert erased.counts == {"posts": 1}
+    assert (proof.found, proof.too_plain) == ([], ("native id",))
+    assert "erased, and too plain to be looked for: native id" in proof_report(proof)
+
+
 def test_words_that_others_say_too_are_theirs(store: Store) -> None:
     settled_world(store)
     keep(store, post("3", "listen: my zircon lantern squeaks whenever the cat walks by", by="cleo"))

@@ -142,8 +142,8 @@ class Erasing:
         self._close_cases()
         self._part_copies()
         self._empty_posts()
-        self._mask_in_words_of_others()
         self._on.execute(delete(_AUTHOR).where(_AUTHOR.c.id == self._author_id))
+        self._mask_in_words_of_others()
 
     def remember(self, *, never_again: bool) -> None:
         """Their posts do not come back with an overlapping poll, nor our own replies to them; `never_again`: nothing of theirs does."""
