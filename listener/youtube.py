@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -65,7 +65,7 @@ class YouTubeSource:
         """The next threads of a place, newest first, with the replies that they show; at the end of a poll what became of earlier ones."""
         mark = Bookmark.load(cursor, settings=self._settings, now=now).begin(self._listings)
         if mark.turn == "look":
-            return self._look(mark, now)
+            return self._look(mark)
         try:
             with self._trouble(now), self._api.reading():
                 threads, token = self._list(mark.turn, mark.token)
@@ -89,7 +89,7 @@ class YouTubeSource:
         asked = native_ids[:_LOOKS]
         if not asked:
             return ()
-        with self._api.reading():
+        with self._trouble(datetime.now(UTC)), self._api.reading():
             answer = self._api.get("/youtube/v3/comments", {"part": "id", "id": ",".join(asked)})
             there = {item.get("id") for item in listed(answer, "items") if isinstance(item, dict)}
         return tuple(native_id for native_id in asked if native_id not in there) if there or len(asked) == 1 else ()
@@ -161,13 +161,12 @@ class YouTubeSource:
     def _is_own(self, author: Author | None) -> bool:
         return bool(self._account) and author is not None and self._account in (author.native_id.casefold(), author.handle.casefold())
 
-    def _look(self, mark: Bookmark, now: datetime) -> Page:
+    def _look(self, mark: Bookmark) -> Page:
         """Look after some of the comments of the recent past. What goes wrong here keeps nobody from hearing."""
         ids = mark.to_look_after(_LOOKS)
         gone: tuple[str, ...] = ()
         try:
-            with self._trouble(now):
-                gone = self.gone(ids)
+            gone = self.gone(ids)
         except SourceError as err:
             log.warning("look_failed", source=self._name, why=type(err).__name__)
         mark = mark.looked_after(ids, gone, ()).onward(self._listings)

@@ -127,6 +127,8 @@ def test_when_the_quota_is_spent_the_source_waits_for_the_next_day(youtube_netwo
     with pytest.raises(SourceUnavailable, match="quota") as caught:
         youtube_network.source().fetch(None, now=NOW)
     assert caught.value.retry_at == datetime(2026, 5, 5, 7, tzinfo=UTC)
+    with pytest.raises(SourceUnavailable, match="quota"):
+        youtube_network.source().gone(["Ugx1"])
 
 
 def test_too_many_calls_at_once_are_no_refusal(youtube_network: FakeNetwork) -> None:
