@@ -82,7 +82,7 @@ QUESTIONS = {
     "risk": "Risk",
     "toxicity": "Toxicity",
     "spam": "Spam",
-    "tier": "Who answers such posts",
+    "tier": "Who answers",
     "language": "Language",
     "personal_data": "Personal data",
     "topics": "Topics",
