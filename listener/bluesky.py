@@ -26,7 +26,7 @@ from earshot.settings import SourceSettings, secret
 from listener import json_api
 from listener.json_api import JsonApi, Rejected, count, listed, moment
 from listener.plain_text import clip
-from listener.source import Gap, Page, Posted
+from listener.source import Gap, Looks, Page, Posted
 from listener.stream import read_stream
 from listener.wire import DEADLINE_SECONDS, clean
 
@@ -116,6 +116,7 @@ class BlueskySource:
 
     network = "bluesky"
     keys_from = "https://bsky.app/settings/app-passwords"
+    looks = Looks(at_once=_MOST_SHOWN)
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         json_api.require_account(settings)
@@ -189,11 +190,12 @@ class BlueskySource:
             raise
 
     def gone(self, native_ids: Sequence[str]) -> tuple[str, ...]:
-        """Those of up to 25 native ids that the network shows nobody any more. Where it shows none of many, it is asked one by one."""
+        """Those of up to 25 native ids that the network shows nobody any more. Where it shows none at all, it is asked again before that is
+        believed.
+        """
         asked = [native_id for native_id in native_ids if _URI.fullmatch(native_id)][:_MOST_SHOWN]
-        there = {post["uri"] for post in self._shown(asked)} if asked else set()
-        if not there and len(asked) > 1:
-            there = {post["uri"] for native_id in asked for post in self._shown([native_id])}
+        shown = self._shown(asked) or self._shown(asked) if asked else []
+        there = {post["uri"] for post in shown}
         return tuple(native_id for native_id in asked if native_id not in there)
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from listener import json_api
 from listener.json_api import JsonApi, Rejected, count, identifier, listed, moment
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip
-from listener.source import Page, Posted
+from listener.source import Looks, Page, Posted
 from listener.wire import DEADLINE_SECONDS, Denied, clean, variable
 
 log = structlog.get_logger(__name__)
@@ -49,6 +49,7 @@ class YouTubeSource:
 
     network = "youtube"
     keys_from = "https://console.cloud.google.com/apis/credentials"
+    looks = Looks(at_once=_LOOKS, per_call=1)
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         self._settings = settings
@@ -85,14 +86,10 @@ class YouTubeSource:
         return None
 
     def gone(self, native_ids: Sequence[str]) -> tuple[str, ...]:
-        """Those of up to fifty comments that YouTube shows no more. That all are gone at once, an empty answer does not prove."""
+        """Those of up to fifty comments that YouTube shows no more. Where it shows none at all, it is asked again to be sure."""
         asked = native_ids[:_LOOKS]
-        if not asked:
-            return ()
-        with self._trouble(datetime.now(UTC)), self._api.reading():
-            answer = self._api.get("/youtube/v3/comments", {"part": "id", "id": ",".join(asked)})
-            there = {item.get("id") for item in listed(answer, "items") if isinstance(item, dict)}
-        return tuple(native_id for native_id in asked if native_id not in there) if there or len(asked) == 1 else ()
+        there = self._there(asked) or self._there(asked) if asked else set()
+        return tuple(native_id for native_id in asked if native_id not in there)
 
     def close(self) -> None:
         self._api.close()
@@ -160,6 +157,11 @@ class YouTubeSource:
 
     def _is_own(self, author: Author | None) -> bool:
         return bool(self._account) and author is not None and self._account in (author.native_id.casefold(), author.handle.casefold())
+
+    def _there(self, native_ids: Sequence[str]) -> set[str]:
+        with self._trouble(datetime.now(UTC)), self._api.reading():
+            answer = self._api.get("/youtube/v3/comments", {"part": "id", "id": ",".join(native_ids)})
+            return {clean(item["id"]) for item in listed(answer, "items")}
 
     def _look(self, mark: Bookmark) -> Page:
         """Look after some of the comments of the recent past. What goes wrong here keeps nobody from hearing."""

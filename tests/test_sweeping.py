@@ -67,10 +67,16 @@ class Watch:
         return status
 
 
-LOOKUPS = {"x": "/2/tweets", "reddit": "/api/info", "mastodon": "/api/v1/statuses"}
+LOOKUPS = {
+    "x": "/2/tweets",
+    "reddit": "/api/info",
+    "mastodon": "/api/v1/statuses",
+    "bluesky": "/xrpc/app.bsky.feed.getPosts",
+    "youtube": "/youtube/v3/comments",
+}
 
 
-@pytest.fixture(params=["x", "reddit", "mastodon"])
+@pytest.fixture(params=sorted(LOOKUPS))
 def network(request: pytest.FixtureRequest) -> FakeNetwork:
     found: FakeNetwork = request.getfixturevalue(f"{request.param}_network")
     return found

@@ -95,12 +95,15 @@ def test_a_deleted_comment_is_said_to_be_gone(youtube_network: FakeNetwork) -> N
     assert posted[1] not in str(cursor)
 
 
-def test_an_empty_answer_is_no_proof_that_all_are_gone(youtube_network: FakeNetwork) -> None:
+def test_an_empty_answer_alone_is_no_proof_that_all_are_gone(youtube_network: FakeNetwork) -> None:
     posted = [youtube_network.post(f"number {n}") for n in range(3)]
     youtube_network.faults.on("/comments", answers(200, body=b'{"items": []}'))
     assert youtube_network.source().gone(posted) == ()
     assert youtube_network.source().gone([posted[0], "Ugnowhere"]) == ("Ugnowhere",)
     assert youtube_network.source().gone([]) == ()
+    for native_id in posted:
+        youtube_network.world.delete("youtube", native_id)
+    assert youtube_network.source().gone(posted) == tuple(posted)
 
 
 def test_trouble_while_looking_after_comments_keeps_nobody_from_hearing(youtube_network: FakeNetwork) -> None:
