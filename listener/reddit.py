@@ -179,13 +179,12 @@ class RedditSource:
         return None
 
     def gone(self, native_ids: Sequence[str]) -> tuple[str, ...]:
-        """Those of up to 100 submissions and comments that Reddit shows as deleted or removed, or not at all."""
+        """Those of up to 100 submissions and comments that Reddit shows as deleted or removed, or not at all. Where it shows none of them,
+        it is asked again before that is believed.
+        """
         asked = [native_id for native_id in native_ids if _FULLNAME.fullmatch(native_id)]
-        if not asked:
-            return ()
-        with self._trouble():  # praw's own `info` takes an answer that is no listing for an empty one
-            things, _ = _things(self._get("api/info", {"id": ",".join(asked)}), self._name)
-            shown = [thing["data"] for thing in things]
+        with self._trouble():
+            shown = self._shown(asked) or self._shown(asked) if asked else []
             there = {data["name"] for data in shown if not _is_gone(data) and not data.get("removed_by_category")}
         return tuple(native_id for native_id in asked if native_id not in there)
 
@@ -193,6 +192,11 @@ class RedditSource:
         self._session.close()
 
     # reading
+
+    def _shown(self, native_ids: Sequence[str]) -> list[Any]:
+        """praw's own `info` takes an answer that is no listing for an empty one."""
+        things, _ = _things(self._get("api/info", {"id": ",".join(native_ids)}), self._name)
+        return [thing["data"] for thing in things]
 
     def _listing(self, kind: Kind) -> tuple[str, dict[str, Any]]:
         if kind == "comments":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from fake_networks import mastodon
 from fake_networks.faults import answers, breaks, rewrites
 from fake_networks.fixtures import NOW, FakeNetwork
@@ -19,13 +20,20 @@ from sqlalchemy import event, func, select
 
 from earshot import pipeline
 from earshot.pipeline import Worker
-from earshot.scheduler import open_source
-from earshot.settings import SourceSettings
+from earshot.registry import load
+from earshot.rooms import Rooms
+from earshot.scheduler import House, open_source
+from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
+from earshot.storage.bulk import insert_rows
+from earshot.storage.columns import stored_time
+from earshot.storage.migrations import configuration
 from earshot.storage.sources import SourceState, SourceStatus
 from earshot.storage.sweeping import Quota
 from earshot.storage.tables import GONE, CopyKeyRow, MentionRow, table
 from earshot.sweeping import sweep
+from escalation.policy import default_policy
+from listener import SOURCES
 from listener.feed import FeedSource
 from listener.source import Looks, Source, Sweeps
 
@@ -346,6 +354,18 @@ def test_an_answer_that_is_no_listing_erases_none(store: Store, reddit_network: 
     assert (watch.texts(), watch.status.state) == (heard, SourceState.THROTTLED)
 
 
+def test_one_empty_answer_erases_nothing_and_two_do(store: Store, reddit_network: FakeNetwork) -> None:
+    """A place that went private shows nothing at all; nor does a network for a moment."""
+    reddit_network.post("how do I pair the hub?")
+    watch = Watch(store, reddit_network)
+    watch.hear()
+    empty = answers(200, body=b'{"kind": "Listing", "data": {"children": []}}')
+    reddit_network.faults.on("/api/info", empty)
+    assert watch.sweep(after=DAY) == 0
+    reddit_network.faults.on("/api/info", empty, empty)
+    assert watch.sweep(after=DAY) == 1
+
+
 # ---- the house
 
 
@@ -362,6 +382,43 @@ def test_a_source_that_is_asked_in_our_language_looks_as_its_network_does(store:
     x_network.world.delete("x", doomed)
     assert (source.looks, source.gone([doomed])) == (Looks(at_once=100, per_post=1), (doomed,))
     source.close()
+
+
+@pytest.mark.parametrize("network", SOURCES)
+def test_every_source_that_can_look_says_how_much_that_is(network: str) -> None:
+    made = load(SOURCES, network, kind="network")
+    looks = getattr(made, "looks", None)
+    assert looks is None or (hasattr(made, "gone") and 1 <= looks.at_once <= 100)
+
+
+def test_the_house_sweeps_in_each_round(store: Store, x_network: FakeNetwork) -> None:
+    days = iter((NOW, *[NOW + DAY] * 99))
+    watch = Watch(store, x_network)
+    kept, doomed = x_network.post("how do I pair the hub?"), x_network.post("my lamp hums", author="ben")
+    watch.hear()
+    x_network.world.delete("x", doomed)
+    house = House(Settings(sources=(watch.settings,)), store, Rooms(policy=default_policy()), clock=lambda: next(days))
+    assert house.sweep() == 0
+    house.step()
+    house.close()
+    assert {native_id: bool(text) for native_id, text in watch.texts().items()} == {kept: True, doomed: False}
+
+
+def test_what_was_stored_before_sweeps_were_is_looked_after_if_it_is_young(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/old.db")
+    now = datetime.now(UTC)
+    with store.database.writing() as connection:
+        command.upgrade(configuration(connection), "0002")
+        names = ("id", "native_id", "posted_at", "seen_at", "network", "source", "stage", "tries")
+        moments = [stored_time(now - age) for age in (40 * DAY, 2 * DAY)]
+        rows = [(n, str(n), at, at, "x", "x", 1, 1) for n, at in enumerate(moments, start=1)]
+        insert_rows(connection, MENTION, names, rows)
+    store.upgrade()
+    store.sources.declare([("x", "x")])
+    look = store.sweeping.claim("x", Quota(at_once=9), now=now, pause=DAY, memory=30 * DAY, lease=LEASE)
+    assert look is not None
+    assert look.ids == {"2": 2}
+    store.close()
 
 
 # ---- the way to the rows

@@ -6,7 +6,7 @@ gone, or older than its source cares for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -99,9 +99,15 @@ class Sweeping:
         """Erase what is gone, given with the keys of its text, and note that the rest was there; returns how many were erased."""
         with self._db.writing() as connection:
             _give_back(connection, look, look.paid - spent)
-            there = sorted(id_ for native_id, id_ in look.ids.items() if native_id not in gone)
+            self._lock(connection, look.ids.values())
+            there = [id_ for native_id, id_ in look.ids.items() if native_id not in gone]
             connection.execute(update(_MENTION).where(_MENTION.c.id.in_(there), _MENTION.c.looked_at.is_not(None)).values(looked_at=now))
             return erase(connection, look.source.network, gone)
+
+    def _lock(self, connection: Connection, ids: Iterable[int]) -> None:
+        """By id, as everybody does who locks several."""
+        if not self._db.is_sqlite:
+            connection.execute(select(_MENTION.c.id).where(_MENTION.c.id.in_(ids)).order_by(_MENTION.c.id).with_for_update())
 
     def give_back(self, look: Look) -> None:
         """Nobody could look: it cost nothing, and is due again once the lease is over."""
