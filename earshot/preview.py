@@ -16,7 +16,7 @@ from earshot.rooms import Rooms
 from earshot.scheduler import open_source
 from earshot.settings import SourceSettings
 from escalation.policy import default_policy
-from listener import SOURCES
+from listener import networks
 from listener.query import DIALECTS
 
 MOST = 200  #: mentions that are shown unless more are asked for
@@ -41,7 +41,7 @@ def source_of(network: str, query: str, *, since: str, url: str = "", allow_priv
 
     Raises `ConfigurationError` for a network that nobody knows, `BadInput` as `span` does.
     """
-    load(SOURCES, network, kind="network")
+    load(networks(), network, kind="network")
     asked = "wanted" if network in DIALECTS else "query"
     given = {"name": network, "network": network, asked: query, "url": url, "allow_private": allow_private}
     return SourceSettings.model_validate({**given, "first_look": span(since).total_seconds() / 3600})

@@ -68,14 +68,19 @@ def sources_report(settings: Settings, store: Store, *, now: datetime) -> str:
 def _missing_keys(source: SourceSettings) -> str:
     """What keeps the source from being opened, and where a person gets it; empty where nothing does."""
     from earshot.scheduler import open_source
-    from listener import SOURCES
 
     try:
         open_source(source).close()
     except ConfigurationError as err:
-        where = load(SOURCES, source.network, kind="network").keys_from if source.network in SOURCES else ""
-        return f"{err}" + (f"; keys are to be had at {where}" if where else "")
+        where = _keys_from(source.network)
+        return f"{err}; keys are to be had at {where}" if where else str(err)
     return ""
+
+
+def _keys_from(network: str) -> str:
+    from listener import SOURCES
+
+    return str(load(SOURCES, network, kind="network").keys_from) if network in SOURCES else ""
 
 
 def _minute(at: datetime | None, otherwise: str = "") -> str:

@@ -75,9 +75,12 @@ def open_source(settings: SourceSettings) -> Source:
     """The source that `settings` describe. Raises `ConfigurationError` when a secret is missing, the network is unknown, or `wanted` cannot
     be asked there.
     """
-    from listener import SOURCES
+    from listener import networks
 
-    make = load(SOURCES, settings.network, kind="network")
+    try:
+        make = load(networks(), settings.network, kind="network")
+    except (ImportError, AttributeError) as err:
+        raise ConfigurationError(f"network {settings.network!r}: its package cannot be loaded ({err}); install it again") from err
     if settings.wanted:
         from listener.asking import AskingSource
 

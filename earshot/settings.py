@@ -23,7 +23,7 @@ class SourceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$", description="what we call it; unique")
-    network: str = Field(description="which network it reads: a key of listener.SOURCES")
+    network: str = Field(description="which network it reads, see docs/networks.md")
     query: str = Field("", description="what to look for, in the network's own search words; for feeds the address")
     wanted: str = Field(
         "", description="what to look for, in our own query language, on any network; `query` then narrows it, or is the address of a feed"

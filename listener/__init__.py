@@ -1,5 +1,9 @@
-"""HEAR: one source per network. A new network is one file and one line here."""
+"""HEAR: one source per network. A new network is one file and one line here, or a package of its own (docs/how-to/add-a-network.md)."""
 
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+
+#: ours; `networks()` knows those of installed packages, too
 SOURCES = {
     "appstore": "listener.appstore:AppStoreSource",
     "bluesky": "listener.bluesky:BlueskySource",
@@ -13,3 +17,8 @@ SOURCES = {
     "x": "listener.x:XSource",
     "youtube": "listener.youtube:YouTubeSource",
 }
+
+
+def networks() -> Mapping[str, str]:
+    """Every network that can be read: ours, and those of packages (entry points `earshot.sources`), which take none of our names."""
+    return {point.name: point.value for point in entry_points(group="earshot.sources")} | SOURCES
