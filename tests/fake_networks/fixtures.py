@@ -6,8 +6,10 @@ A network that joins gives its own fixture with the methods of `FakeNetwork`, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import orjson
@@ -27,6 +29,8 @@ from listener import SOURCES
 from listener.source import Page, Source
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+#: network -> the address of its server, and what goes wrong there
+Servers = Callable[[str], tuple[str, Faults]]
 
 
 @dataclass
@@ -85,6 +89,10 @@ def read_all(
     return [mention for page in pages for mention in page.mentions], cursor, pages
 
 
+def _retry_after(epoch: float) -> dict[str, str]:
+    return {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)}
+
+
 def _x(url: str, faults: Faults, world: World) -> FakeNetwork:
     return FakeNetwork(
         name="x",
@@ -112,7 +120,7 @@ def _reddit(url: str, faults: Faults, world: World) -> FakeNetwork:
         items=lambda body: body["data"]["children"],
         has_titles=True,
         facts=lambda item: item["data"],
-        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        reset=_retry_after,
         main_secret="EARSHOT_SECRET_REDDIT_REFRESH_TOKEN",
     )
 
@@ -144,7 +152,7 @@ def _stackexchange(url: str, faults: Faults, world: World) -> FakeNetwork:
         writes="nowhere",
         query="[lumifern]",
         items=lambda body: body["items"],
-        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        reset=_retry_after,
         main_secret="EARSHOT_SECRET_STACKEXCHANGE_KEY",
         app=faults.app,
         has_titles=True,
@@ -161,7 +169,7 @@ def _lemmy(url: str, faults: Faults, world: World) -> FakeNetwork:
         writes="/api/v3/comment",
         query="!lumifern",
         items=lambda body: body["posts"],
-        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        reset=_retry_after,
         main_secret="EARSHOT_SECRET_LEMMY_TOKEN",
         app=faults.app,
         has_titles=True,
@@ -179,7 +187,7 @@ def _discourse(url: str, faults: Faults, world: World) -> FakeNetwork:
         writes="/posts.json",
         query="",
         items=lambda body: body["latest_posts"],
-        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        reset=_retry_after,
         main_secret="EARSHOT_SECRET_DISCOURSE_API_KEY",
         app=faults.app,
         has_titles=True,
@@ -215,7 +223,7 @@ def _appstore(url: str, faults: Faults, world: World) -> FakeNetwork:
         writes="nowhere",
         query=f"{appstore.APP} us",
         items=lambda body: body["feed"]["entry"],
-        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        reset=_retry_after,
         main_secret="url of the source",
         app=faults.app,
         has_titles=True,
@@ -234,7 +242,7 @@ def _youtube(url: str, faults: Faults, world: World) -> FakeNetwork:
         query=youtube.CHANNEL,
         items=lambda body: body["items"],
         facts=lambda item: item["snippet"]["topLevelComment"]["snippet"],
-        reset=lambda epoch: {"retry-after": str(int(epoch - datetime.now(UTC).timestamp()) + 1)},
+        reset=_retry_after,
         main_secret="EARSHOT_SECRET_YOUTUBE_KEY",
         app=faults.app,
     )
@@ -244,57 +252,18 @@ async def _nobody_home(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("a call outside a test")
 
 
-def _served() -> Iterator[tuple[str, Faults]]:
-    faults = Faults(_nobody_home)
-    with serve_app(faults) as served:
-        yield served.url, faults
-
-
 @pytest.fixture(scope="session")
-def x_server() -> Iterator[tuple[str, Faults]]:
-    yield from _served()
+def servers() -> Iterator[Servers]:
+    """A server for each network that a test asks for, kept for the tests that follow."""
+    with ExitStack() as open_ones:
 
+        @cache
+        def server_of(network: str) -> tuple[str, Faults]:
+            faults = Faults(_nobody_home)
+            app = WebSockets(faults, live=orjson.dumps(bluesky.live(NOW + timedelta(hours=12)))) if network == "bluesky" else faults
+            return open_ones.enter_context(serve_app(app)).url, faults
 
-@pytest.fixture(scope="session")
-def reddit_server() -> Iterator[tuple[str, Faults]]:
-    yield from _served()
-
-
-@pytest.fixture(scope="session")
-def mastodon_server() -> Iterator[tuple[str, Faults]]:
-    yield from _served()
-
-
-@pytest.fixture(scope="session")
-def discourse_server() -> Iterator[tuple[str, Faults]]:
-    yield from _served()
-
-
-@pytest.fixture(scope="session")
-def lemmy_server() -> Iterator[tuple[str, Faults]]:
-    yield from _served()
-
-
-@pytest.fixture(scope="session")
-def stackexchange_server() -> Iterator[tuple[str, Faults]]:
-    yield from _served()
-
-
-@pytest.fixture(scope="session")
-def appstore_server() -> Iterator[tuple[str, Faults]]:
-    yield from _served()
-
-
-@pytest.fixture(scope="session")
-def bluesky_server() -> Iterator[tuple[str, Faults]]:
-    faults = Faults(_nobody_home)
-    with serve_app(WebSockets(faults, live=orjson.dumps(bluesky.live(NOW + timedelta(hours=12))))) as served:
-        yield served.url, faults
-
-
-@pytest.fixture(scope="session")
-def youtube_server() -> Iterator[tuple[str, Faults]]:
-    yield from _served()
+        yield server_of
 
 
 def _now() -> datetime:
@@ -302,62 +271,63 @@ def _now() -> datetime:
 
 
 def _network(
-    server: tuple[str, Faults],
+    name: str,
+    servers: Servers,
     app: Callable[[Any], ASGIApp],
     describe: Callable[[str, Faults, World], FakeNetwork],
     monkeypatch: pytest.MonkeyPatch,
     *,
     world: World,
 ) -> Iterator[FakeNetwork]:
-    url, faults = server
+    url, faults = servers(name)
     faults.begin(app(world))
     network = describe(url, faults, world)
-    for name, value in world.environ(network.name).items():
-        monkeypatch.setenv(name, value)
+    for variable, value in world.environ(name).items():
+        monkeypatch.setenv(variable, value)
     yield network
     network.close()
 
 
 @pytest.fixture
-def x_network(x_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    yield from _network(x_server, x.app, _x, monkeypatch, world=World(clock=_now))
+def x_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network("x", servers, x.app, _x, monkeypatch, world=World(clock=_now))
 
 
 @pytest.fixture
-def reddit_network(reddit_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    yield from _network(reddit_server, reddit.app, _reddit, monkeypatch, world=World(clock=_now))
+def reddit_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network("reddit", servers, reddit.app, _reddit, monkeypatch, world=World(clock=_now))
 
 
 @pytest.fixture
-def mastodon_network(mastodon_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    yield from _network(mastodon_server, mastodon.app, _mastodon, monkeypatch, world=mastodon.world(_now))
+def mastodon_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network("mastodon", servers, mastodon.app, _mastodon, monkeypatch, world=mastodon.world(_now))
 
 
 @pytest.fixture
-def stackexchange_network(stackexchange_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    yield from _network(stackexchange_server, stackexchange.app, _stackexchange, monkeypatch, world=stackexchange.world(_now))
+def stackexchange_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network("stackexchange", servers, stackexchange.app, _stackexchange, monkeypatch, world=stackexchange.world(_now))
 
 
 @pytest.fixture
-def lemmy_network(lemmy_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    yield from _network(lemmy_server, lemmy.app, _lemmy, monkeypatch, world=lemmy.world(_now))
+def lemmy_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network("lemmy", servers, lemmy.app, _lemmy, monkeypatch, world=lemmy.world(_now))
 
 
 @pytest.fixture
-def discourse_network(discourse_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    yield from _network(discourse_server, discourse.app, _discourse, monkeypatch, world=discourse.world(_now))
+def discourse_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network("discourse", servers, discourse.app, _discourse, monkeypatch, world=discourse.world(_now))
 
 
 @pytest.fixture
-def bluesky_network(bluesky_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    yield from _network(bluesky_server, bluesky.app, _bluesky, monkeypatch, world=bluesky.world(_now))
+def bluesky_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network("bluesky", servers, bluesky.app, _bluesky, monkeypatch, world=bluesky.world(_now))
 
 
 @pytest.fixture
-def appstore_network(appstore_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    yield from _network(appstore_server, appstore.app, _appstore, monkeypatch, world=appstore.world(_now))
+def appstore_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network("appstore", servers, appstore.app, _appstore, monkeypatch, world=appstore.world(_now))
 
 
 @pytest.fixture
-def youtube_network(youtube_server: tuple[str, Faults], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
-    yield from _network(youtube_server, youtube.app, _youtube, monkeypatch, world=youtube.world(_now))
+def youtube_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network("youtube", servers, youtube.app, _youtube, monkeypatch, world=youtube.world(_now))
