@@ -12,7 +12,8 @@ Each step claims its work with one statement, so that any number of processes ma
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -85,7 +86,8 @@ def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Work
     try:
         cursor = status.cursor
         for _ in range(MOST_PAGES):
-            page = _fetch(source, cursor, name=settings.name, now=now)
+            with asking(settings.name, what="reading"):
+                page = source.fetch(cursor, now=now)
             new += _keep(store, settings, page, worker=worker, now=now)
             if page.more and page.cursor == cursor:
                 raise SourceConfused(
@@ -107,15 +109,16 @@ def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Work
     return new
 
 
-def _fetch(source: Source, cursor: str | None, *, name: str, now: datetime) -> Page:
-    """One page; a fault of ours in the source makes it wait like one of the network's."""
+@contextmanager
+def asking(name: str, *, what: str) -> Iterator[None]:
+    """A call to a source: a fault of ours in it makes it wait like one of the network's."""
     try:
-        return source.fetch(cursor, now=now)
+        yield
     except SourceError:
         raise
     except Exception as err:
         log.exception("source_crashed", source=name)
-        raise SourceConfused(f"{name}: our own fault while reading; see the log") from err
+        raise SourceConfused(f"{name}: our own fault while {what}; see the log") from err
 
 
 def keep(store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | None = None) -> Kept:

@@ -47,7 +47,8 @@ def sources_report(settings: Settings, store: Store, *, now: datetime) -> str:
         return "no source yet: add one to earshot.toml as a [[sources]] entry, or look around with earshot listen --network\n"
     store.sources.declare([(source.name, source.network) for source in settings.sources])
     known = {status.name: status for status in store.sources.statuses()}
-    gaps = Counter(name for name, *_ in store.sources.gaps(limit=_MOST_GAPS))
+    latest = store.sources.gaps(limit=_MOST_GAPS)
+    gaps = Counter(name for name, *_ in latest)
     rows: list[tuple[str, ...]] = [("source", "network", "keys", "state", "polled", "next", "reads this month", "cost", "gaps")]
     notes: list[str] = []
     for source in settings.sources:
@@ -61,7 +62,7 @@ def sources_report(settings: Settings, store: Store, *, now: datetime) -> str:
             (source.name, source.network, "missing" if wrong else "ok", state, *times, f"{reads:,}{allowed}", cost, str(gaps[source.name]))
         )
         notes += [f"{source.name}: {reason}" for reason in [wrong or status.reason] if reason]
-    notes += [f"{name}: gap from {_minute(a)} to {_minute(b)}: {why}" for name, a, b, why in store.sources.gaps(limit=_LAST_GAPS)]
+    notes += [f"{name}: gap from {_minute(a)} to {_minute(b)}: {why}" for name, a, b, why in latest[:_LAST_GAPS]]
     return _aligned(rows) + "".join(f"\n{note}" for note in notes) + ("\n" if notes else "")
 
 

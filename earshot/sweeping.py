@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from earshot.errors import SourceConfused, SourceError
-from earshot.pipeline import Worker, after_failure, keys_of_deleted
+from earshot.errors import SourceError
+from earshot.pipeline import Worker, after_failure, asking, keys_of_deleted
 from earshot.settings import SourceSettings
 from earshot.storage import Store
 from earshot.storage.sweeping import Look, Quota
@@ -30,7 +30,8 @@ def sweep(store: Store, settings: SourceSettings, source: Source, *, worker: Wor
     if look is None:
         return 0
     try:
-        gone = _ask(source, look)
+        with asking(settings.name, what="looking after posts"):
+            gone = [native_id for native_id in source.gone(tuple(look.ids)) if native_id in look.ids]
     except SourceError as err:
         _note_failure(store, settings, look, err, now=now)
         return 0
@@ -38,17 +39,6 @@ def sweep(store: Store, settings: SourceSettings, source: Source, *, worker: Wor
     erased = store.sweeping.write(look, gone=keys, spent=quota.cost(len(look.ids) - len(gone)), now=now)
     log.info("swept", source=settings.name, looked=len(look.ids), gone=erased)
     return erased
-
-
-def _ask(source: Sweeps, look: Look) -> list[str]:
-    """What is gone of it; a fault of ours in the source makes it wait like one of the network's."""
-    try:
-        return [native_id for native_id in source.gone(tuple(look.ids)) if native_id in look.ids]
-    except SourceError:
-        raise
-    except Exception as err:
-        log.exception("source_crashed", source=look.source.name)
-        raise SourceConfused(f"{look.source.name}: our own fault while looking after posts; see the log") from err
 
 
 def _note_failure(store: Store, settings: SourceSettings, look: Look, err: SourceError, *, now: datetime) -> None:
