@@ -1,6 +1,7 @@
 """HEAR: one source per network. A new network is one file and one line here, or a package of its own (docs/how-to/add-a-network.md)."""
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import entry_points
 
 #: ours; `networks()` knows those of installed packages, too
@@ -19,6 +20,7 @@ SOURCES = {
 }
 
 
+@cache  # looking through all that is installed takes longer than opening a source
 def networks() -> Mapping[str, str]:
     """Every network that can be read: ours, and those of packages (entry points `earshot.sources`), which take none of our names."""
     return {point.name: point.value for point in entry_points(group="earshot.sources")} | SOURCES

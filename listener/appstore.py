@@ -16,7 +16,7 @@ from earshot.errors import ConfigurationError, ReplyRefused
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings
 from listener import json_api
-from listener.json_api import JsonApi, count, identifier, moment
+from listener.json_api import UNREADABLE, JsonApi, count, identifier, moment
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip
 from listener.source import Gap, Page, Posted
@@ -84,7 +84,7 @@ class AppStoreSource:
                 mention = self._mention(entry, mark.turn)
                 at = mention.posted_at.timestamp()
                 post = Shown(native_id=mention.native_id, at=at, changed=at)
-            except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as err:
+            except UNREADABLE as err:
                 self._skip(entry, type(err).__name__)
                 continue
             shown.append(post)

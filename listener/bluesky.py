@@ -24,7 +24,7 @@ from earshot.errors import ConfigurationError, ReplyRefused, SourceConfused, Sou
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings, secret
 from listener import json_api
-from listener.json_api import JsonApi, Rejected, count, listed, moment
+from listener.json_api import UNREADABLE, JsonApi, Rejected, count, listed, moment
 from listener.plain_text import clip
 from listener.source import Gap, Looks, Page, Posted
 from listener.stream import read_stream
@@ -276,7 +276,7 @@ class BlueskySource:
         for native_id, event in posts.items():
             try:
                 mentions.append(self._mention(native_id, event, profiles.get(event["did"], {})))
-            except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as err:
+            except UNREADABLE as err:
                 self._skip(event, type(err).__name__)
         return tuple(mentions)
 

@@ -16,9 +16,9 @@ import structlog
 
 from earshot.errors import ReplyRefused, ReplyUnknown, SourceError
 from earshot.mention import Author, Mention
-from earshot.settings import SourceSettings, secret
+from earshot.settings import SourceSettings
 from listener import json_api
-from listener.json_api import JsonApi, Rejected, count, identifier, listed, moment
+from listener.json_api import UNREADABLE, JsonApi, Rejected, count, identifier, listed, moment
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip, plain_text
 from listener.source import Looks, Page, Posted
@@ -58,8 +58,7 @@ class DiscourseSource:
         self._name = settings.name
         self._account = settings.account.strip("@ ")
         self._words = [(phrase or word).casefold() for phrase, word in _WORDS.findall(settings.query)]
-        must_have_key = settings.replies
-        key = secret(self._name, "api_key").get_secret_value() if must_have_key else json_api.secret_if_set(self._name, "api_key")
+        key = json_api.token_of(settings, "api_key", needed=settings.replies)
         self._api = JsonApi(
             settings,
             title="Discourse",
@@ -137,7 +136,7 @@ class DiscourseSource:
                 post = Shown(native_id=native_id, at=posted, changed=posted + (version - 1) / 1000)
                 if mark.is_new(post) and self._is_heard(item):
                     mentions[native_id] = self._mention(native_id, item, places)
-            except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as err:
+            except UNREADABLE as err:
                 number = item.get("id") if isinstance(item, dict) else None
                 log.warning("post_skipped", source=self._name, native_id=f"{number}@{self._api.host}"[:60], why=type(err).__name__)
             else:

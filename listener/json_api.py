@@ -25,6 +25,8 @@ from listener.wire import DEADLINE_SECONDS, Denied, NoAnswer, Wire, session, var
 
 #: What a source passes as parameters or form: a value, or several under one name.
 Fields = Mapping[str, str | Sequence[str]]
+#: what reading a value of another shape than we know raises
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
 _LINK = re.compile(r"https?://\S+|\w[\w-]*(?:\.\w[\w-]*)+\S*")
 _LEADING_HANDLES = re.compile(r"^(?:@[\w.-]+(?:@[\w.-]+)?\s+)+")
 
@@ -95,7 +97,7 @@ class JsonApi:
         """An answer of another shape than we know is `SourceConfused`."""
         try:
             yield
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as err:
+        except UNREADABLE as err:
             raise self.confused("an answer that we cannot read") from err
 
     @contextmanager
@@ -148,10 +150,11 @@ class JsonApi:
         return answer
 
 
-def secret_if_set(source: str, name: str) -> str:
-    """A secret that a source can do without; "" where nobody set it."""
-    wanted = variable(source, name)
-    return secret(source, name).get_secret_value() if {wanted, f"{wanted}_FILE"} & set(os.environ) else ""
+def token_of(settings: SourceSettings, name: str, *, needed: bool) -> str:
+    """A secret of a source; "" where nobody set it and the source can do without. Raises `ConfigurationError` where it is needed."""
+    wanted = variable(settings.name, name)
+    is_set = bool({wanted, f"{wanted}_FILE"} & set(os.environ))
+    return secret(settings.name, name).get_secret_value() if needed or is_set else ""
 
 
 def require_account(settings: SourceSettings) -> None:

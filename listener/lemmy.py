@@ -17,9 +17,9 @@ import structlog
 
 from earshot.errors import ConfigurationError, ReplyRefused, SourceError, SourceRefused, SourceUnavailable
 from earshot.mention import Author, Mention
-from earshot.settings import SourceSettings, secret
+from earshot.settings import SourceSettings
 from listener import json_api
-from listener.json_api import JsonApi, Rejected, count, host_of, identifier, listed, moment
+from listener.json_api import UNREADABLE, JsonApi, Rejected, count, host_of, identifier, listed, moment
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip
 from listener.source import Looks, Page, Posted
@@ -55,7 +55,7 @@ class LemmySource:
         self._settings = settings
         self._name = settings.name
         self._place, self._words = _query(settings)
-        token = secret(self._name, "token").get_secret_value() if settings.replies else json_api.secret_if_set(self._name, "token")
+        token = json_api.token_of(settings, "token", needed=settings.replies)
         self._api = JsonApi(
             settings,
             title="Lemmy",
@@ -153,7 +153,7 @@ class LemmySource:
                     gone.append(native_id)
                 elif mark.is_new(post) and not self._is_own(item["creator"]):
                     mentions[native_id] = self._mention(native_id, item, said)
-            except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as err:
+            except UNREADABLE as err:
                 self._skip(item, type(err).__name__)
             else:
                 shown.append(post)

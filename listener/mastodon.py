@@ -17,9 +17,9 @@ from requests import Response
 
 from earshot.errors import ConfigurationError, ReplyRefused, SourceError
 from earshot.mention import Author, Mention
-from earshot.settings import SourceSettings, secret
+from earshot.settings import SourceSettings
 from listener import json_api
-from listener.json_api import JsonApi, Rejected, count, host_of, identifier, listed, moment
+from listener.json_api import UNREADABLE, JsonApi, Rejected, count, host_of, identifier, listed, moment
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip, plain_text
 from listener.source import Looks, Page, Posted
@@ -55,8 +55,7 @@ class MastodonSource:
         self._name = settings.name
         self._query = settings.query.strip()
         self._tags = _tags(settings)
-        may_do_without = self._tags and not settings.replies
-        token = json_api.secret_if_set(self._name, "token") if may_do_without else secret(self._name, "token").get_secret_value()
+        token = json_api.token_of(settings, "token", needed=settings.replies or not self._tags)
         self._api = JsonApi(
             settings,
             title="Mastodon",
@@ -141,7 +140,7 @@ class MastodonSource:
                 posted = moment(item["created_at"]).timestamp()
                 edited = moment(status.get("edited_at") or status["created_at"]).timestamp()
                 shown.append(Shown(native_id=self._global(status["id"]), at=posted, changed=edited))
-            except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as err:
+            except UNREADABLE as err:
                 self._skip(item, type(err).__name__)
             else:
                 statuses.append(status)
@@ -159,7 +158,7 @@ class MastodonSource:
                 elif _is_public(status) and not self._is_own(status["account"]):
                     mention = self._mention(status, roots)
                     mentions[mention.native_id] = mention
-            except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as err:
+            except UNREADABLE as err:
                 self._skip(status, type(err).__name__)
         return tuple(mentions.values()), tuple(hidden)
 

@@ -19,7 +19,7 @@ from earshot.errors import ConfigurationError, ReplyRefused, SourceConfused, Sou
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings
 from listener import json_api
-from listener.json_api import JsonApi, Rejected, count, identifier, listed
+from listener.json_api import UNREADABLE, JsonApi, Rejected, count, identifier, listed
 from listener.plain_text import clip, plain_text
 from listener.source import Page, Posted
 from listener.wire import DEADLINE_SECONDS, clean, variable
@@ -101,7 +101,7 @@ class StackExchangeSource:
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         self._settings = settings
         self._name = settings.name
-        self._key = json_api.secret_if_set(settings.name, "key")
+        self._key = json_api.token_of(settings, "key", needed=False)
         sites = _SITE.findall(settings.query)
         self._site = sites[0] if sites else "stackoverflow"
         query = _SITE.sub(" ", settings.query)
@@ -175,7 +175,7 @@ class StackExchangeSource:
                 mention = self._mention(native_id, item)
                 edited = int(item.get("last_edit_date") or item["creation_date"])
                 is_new = state.seen.get(native_id) != edited and not self._is_own(item)
-            except (LookupError, TypeError, ValueError, AttributeError, OverflowError, OSError) as err:
+            except (*UNREADABLE, OSError) as err:
                 number = item.get("question_id") if isinstance(item, dict) else None
                 log.warning("post_skipped", source=self._name, native_id=f"{number}@{self._site}"[:60], why=type(err).__name__)
                 continue

@@ -19,7 +19,7 @@ from earshot.errors import ConfigurationError, ReplyRefused, SourceError, Source
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings, secret
 from listener import json_api
-from listener.json_api import JsonApi, Rejected, count, identifier, listed, moment
+from listener.json_api import UNREADABLE, JsonApi, Rejected, count, identifier, listed, moment
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip
 from listener.source import Looks, Page, Posted
@@ -130,7 +130,7 @@ class YouTubeSource:
             mention = self._mention(comment, thread["snippet"])
             changed = moment(comment["snippet"].get("updatedAt") or comment["snippet"]["publishedAt"])
             post = Shown(native_id=mention.native_id, at=mention.posted_at.timestamp(), changed=changed.timestamp())
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as err:
+        except UNREADABLE as err:
             native_id = str(item.get("id")) if isinstance(item, dict) else ""
             log.warning("post_skipped", source=self._name, native_id=native_id[:60], why=type(err).__name__)
             return None
