@@ -22,6 +22,7 @@ from typing import TypeVar
 import structlog
 from msgspec.structs import replace
 
+from earshot import pacing
 from earshot.case import Case, Move, Outcome, Route, State, Tier, after
 from earshot.errors import (
     ConfigurationError,
@@ -42,7 +43,7 @@ from earshot.storage.mentions import POISON_TRIES, Kept, Poll
 from earshot.storage.originals import Earlier, Waiting
 from earshot.storage.settling import Judged, Routed, Settled
 from earshot.storage.sources import SourceState, SourceStatus
-from listener.source import Page, Source
+from listener.source import Page, Source, fetch_within
 
 log = structlog.get_logger()
 
@@ -70,43 +71,49 @@ class Worker:
 # ---- hear
 
 
-def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Worker, now: datetime) -> int:
+def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Worker, now: datetime, neighbours: Sequence[str] = ()) -> int:
     """Poll one source to its end, if it is due and nobody else polls it; returns how many mentions were new.
 
-    Whatever the source does, the others go on: every failure ends in a state, a reason and a time for the next try.
+    Whatever the source does, the others go on: every failure ends in a state, a reason and a time for the next try. Only its `neighbours`,
+    other sources of the same server, wait with it where the network asks for a pause.
     """
     status = store.sources.take(settings.name, worker=worker.name, now=now, lease=worker.lease)
     if status is None:
         return 0
-    if (allowed := settings.monthly_reads) is not None and status.reads_in(now) >= allowed:
-        reason = f"the {allowed} reads of this month are spent; raise monthly_reads or wait"
-        store.sources.done(settings.name, worker=worker.name, next_poll_at=_next_month(now), state=SourceState.PAUSED, reason=reason)
+    purse, least = pacing.purse(settings, source, status, now=now), pacing.least_reads(source)
+    if not _affords(purse.left, least):
+        store.sources.done(settings.name, worker=worker.name, next_poll_at=purse.until, state=SourceState.PAUSED, reason=purse.why)
         return 0
-    new, left = 0, None if allowed is None else allowed - status.reads_in(now)
+    new, left = 0, purse.left
     try:
         cursor = status.cursor
         for _ in range(MOST_PAGES):
             with asking(settings.name, what="reading"):
-                page = source.fetch(cursor, now=now)
+                page = fetch_within(source, cursor, now=now, reads=left)
             new += _keep(store, settings, page, worker=worker, now=now)
             if page.more and page.cursor == cursor:
                 raise SourceConfused(
                     f"{settings.name}: the network says that there is more and gives the same page again; it is asked later"
                 )
             cursor, left = page.cursor, None if left is None else left - page.spent
-            is_enough = not page.more or (left is not None and left <= 0)
+            is_enough = not page.more or not _affords(left, least)
             if is_enough or not store.sources.extend(settings.name, worker=worker.name, now=now, lease=worker.lease):
                 break
     except Conflict:
         log.info("lease_lost", source=settings.name)
         return new
     except SourceError as err:
-        _note_failure(store, settings, status, err, worker=worker, now=now)
+        _note_failure(store, settings, status, err, worker=worker, now=now, neighbours=neighbours)
         return new
-    pause = timedelta(0) if page.more and (left is None or left > 0) else timedelta(seconds=settings.every)
-    store.sources.done(settings.name, worker=worker.name, next_poll_at=now + pause, state=SourceState.HEALTHY)
+    pace = pacing.pace_after(status, settings, new=new, now=now)
+    pause = timedelta(0) if page.more and _affords(left, least) else pacing.interval(settings, pace)
+    store.sources.done(settings.name, worker=worker.name, next_poll_at=now + pause, state=SourceState.HEALTHY, pace=pace)
     log.info("polled", source=settings.name, new=new)
     return new
+
+
+def _affords(left: int | None, least: int) -> bool:
+    return left is None or left >= least
 
 
 @contextmanager
@@ -150,9 +157,20 @@ def _keep(store: Store, settings: SourceSettings, page: Page, *, worker: Worker,
     return keep(store, page.mentions, source=settings.name, now=now, poll=poll).new
 
 
-def _note_failure(store: Store, settings: SourceSettings, status: SourceStatus, err: SourceError, *, worker: Worker, now: datetime) -> None:
+def _note_failure(
+    store: Store,
+    settings: SourceSettings,
+    status: SourceStatus,
+    err: SourceError,
+    *,
+    worker: Worker,
+    now: datetime,
+    neighbours: Sequence[str],
+) -> None:
     state, next_poll_at = after_failure(settings, status.failures, err, now=now)
     store.sources.done(settings.name, worker=worker.name, next_poll_at=next_poll_at, state=state, reason=str(err), failed=True)
+    if neighbours and isinstance(err, SourceUnavailable) and err.retry_at is not None:
+        store.sources.hold(neighbours, until=next_poll_at, reason=f"the network asked {settings.name} to wait")
     log.warning("poll_failed", source=settings.name, state=state.value, error=type(err).__name__, next_poll_at=next_poll_at.isoformat())
 
 
@@ -161,14 +179,10 @@ def after_failure(settings: SourceSettings, failures: int, err: SourceError, *, 
     if isinstance(err, SourceRefused):
         return SourceState.BROKEN, now + UNTIL_A_PERSON_LOOKS
     if isinstance(err, SourceUnavailable) and err.retry_at is not None:
-        return SourceState.THROTTLED, max(err.retry_at, now)
+        return SourceState.THROTTLED, pacing.after_a_reset(max(err.retry_at, now))
     pause = min(LONGEST_PAUSE, timedelta(seconds=settings.every) * 2 ** min(failures + 1, 10)) * random.uniform(0.8, 1.2)
     may_pass = isinstance(err, SourceUnavailable | SourceConfused) and failures < 2
     return SourceState.THROTTLED if may_pass else SourceState.BROKEN, now + pause
-
-
-def _next_month(now: datetime) -> datetime:
-    return (now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)
 
 
 # ---- understand, weigh, decide

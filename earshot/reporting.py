@@ -53,7 +53,7 @@ def sources_report(settings: Settings, store: Store, *, now: datetime) -> str:
     notes: list[str] = []
     for source in settings.sources:
         status, wrong = known[source.name], _missing_keys(source)
-        reads = status.reads_in(now)
+        reads = status.reads_in(now) + status.swept_in(now)
         allowed = "" if source.monthly_reads is None else f" of {source.monthly_reads:,}"
         cost = "" if source.price_per_thousand is None else f"{reads / 1000 * source.price_per_thousand:.2f}"
         state = "broken" if wrong else status.state.value

@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from earshot.rooms import Rooms
 from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
 from earshot.storage.sources import SourceState
-from listener.source import Source
+from listener.source import Source, Sweeps
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -35,7 +35,9 @@ log = structlog.get_logger()
 Clock = Callable[[], datetime]
 
 #: seconds between two looks for work of each step
-PACE = {"understand": 0.5, "hand_over": 2.0, "send": 1.0, "look_after": 10.0, "sweep": 20.0, "grade": 600.0}
+PACE = {"understand": 0.5, "hand_over": 2.0, "look_after": 10.0, "grade": 600.0}
+#: the same of what is done with each source by itself, so that a network that hangs holds up nobody else
+SEND, SWEEP = 1.0, 20.0
 #: when one of the workers learns from what people taught: UTC, within ten minutes, so that not all ask at once
 NIGHT = {"hour": 3, "minute": 20, "jitter": 600}
 
@@ -89,6 +91,11 @@ def open_source(settings: SourceSettings) -> Source:
     return source
 
 
+def _neighbours(settings: SourceSettings, sources: Sequence[SourceSettings]) -> list[str]:
+    """Other sources that read the same server, and so share its limits."""
+    return [other.name for other in sources if other != settings and (other.network, other.url) == (settings.network, settings.url)]
+
+
 class House:
     """A store, its rooms and its sources at work. Use it as a context manager, or call `step()` for one round by hand."""
 
@@ -118,17 +125,23 @@ class House:
         from apscheduler.executors.pool import ThreadPoolExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
 
-        executor = ThreadPoolExecutor(len(self.sources) + len(PACE) + 1)
+        executor = ThreadPoolExecutor(3 * len(self.sources) + len(PACE) + 1)
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         scheduler = BackgroundScheduler(executors={"default": executor}, job_defaults=defaults, timezone=UTC)
-        for name, (settings, _) in self.sources.items():
+
+        def repeat(job: Callable[..., int], seconds: float, *args: str) -> None:
+            id_ = ":".join((job.__name__, *args))
+            scheduler.add_job(self._guarded, "interval", args=[job, *args], seconds=seconds, id=id_, next_run_time=utc_now())
+
+        for name, (settings, source) in self.sources.items():
             # A tenth of the interval: the database knows when the poll is due, this only looks.
-            seconds = min(max(settings.every / 10, 0.1), 5.0)
-            scheduler.add_job(
-                self._guarded, "interval", args=[self.listen, name], seconds=seconds, id=f"listen:{name}", next_run_time=utc_now()
-            )
-        for name, seconds in PACE.items():
-            scheduler.add_job(self._guarded, "interval", args=[getattr(self, name)], seconds=seconds, id=name, next_run_time=utc_now())
+            repeat(self.listen, min(max(settings.every / 10, 0.1), 5.0), name)
+            if settings.replies:
+                repeat(self.send, SEND, name)
+            if settings.sweep_hours and isinstance(source, Sweeps):
+                repeat(self.sweep, SWEEP, name)
+        for step, seconds in PACE.items():
+            repeat(getattr(self, step), seconds)
         if self.settings.learn_nightly:
             scheduler.add_job(self._guarded, "cron", args=[self.learn], id="learn", **NIGHT)
         return scheduler
@@ -146,7 +159,9 @@ class House:
 
     def listen(self, name: str) -> int:
         settings, source = self.sources[name]
-        return pipeline.hear(self.store, settings, source, worker=self.worker, now=self.clock())
+        return pipeline.hear(
+            self.store, settings, source, worker=self.worker, now=self.clock(), neighbours=_neighbours(settings, self.settings.sources)
+        )
 
     def understand(self) -> int:
         done = 0
@@ -157,17 +172,16 @@ class House:
     def hand_over(self) -> int:
         return pipeline.hand_over(self.store, self.rooms, worker=self.worker, now=self.clock(), minutes=self.settings.offer_minutes)
 
-    def send(self) -> int:
-        sources = {name: source for name, (settings, source) in self.sources.items() if settings.replies}
+    def send(self, name: str) -> int:
+        sources = {name: self.sources[name][1]}
         return outbox.send_all(self.store, sources, worker=self.worker, now=self.clock(), spacing=self.rooms.sending.spacing)
 
     def look_after(self) -> int:
         return pipeline.look_after(self.store, self.rooms, now=self.clock())
 
-    def sweep(self) -> int:
-        now = self.clock()
-        opened = self.sources.values()
-        return sum(sweeping.sweep(self.store, settings, source, worker=self.worker, now=now) for settings, source in opened)
+    def sweep(self, name: str) -> int:
+        settings, source = self.sources[name]
+        return sweeping.sweep(self.store, settings, source, worker=self.worker, now=self.clock())
 
     def grade(self) -> int:
         return pipeline.grade(self.store, self.rooms, now=self.clock())
@@ -182,8 +196,10 @@ class House:
         self.understand()
         self.look_after()
         self.hand_over()
-        self.send()
-        self.sweep()
+        for name, (settings, _) in self.sources.items():
+            if settings.replies:
+                self.send(name)
+            self.sweep(name)
 
     # ---- running by itself
 

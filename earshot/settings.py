@@ -28,14 +28,25 @@ class SourceSettings(BaseModel):
     wanted: str = Field(
         "", description="what to look for, in our own query language, on any network; `query` then narrows it, or is the address of a feed"
     )
-    every: float = Field(60.0, gt=0, description="seconds between polls")
+    every: float = Field(60.0, gt=0, description="seconds between polls while it brings something")
+    slowest: float = Field(
+        300.0, gt=0, description="seconds between polls at most: in between, a source is polled as often as one new mention is expected"
+    )
+    urgent: bool = Field(False, description="poll at `every` even while it brings nothing")
     url: str = Field("", description="another address of the network's API, such as a server of your own")
     account: str = Field("", description="our own handle there; its posts never come back as mentions")
     replies: bool = Field(False, description="may we answer there")
     first_look: float = Field(
         24.0, gt=0, le=720, description="hours that a new source reads back, where its network can be asked for a time"
     )
-    monthly_reads: int | None = Field(None, ge=0, description="stop reading when this many posts were read in a month")
+    monthly_reads: int | None = Field(
+        None,
+        ge=0,
+        description="posts that may be read in a calendar month (UTC), sweeps included; a day takes a quarter of what is left at most",
+    )
+    sweep_share: float = Field(
+        0.2, ge=0, le=1, description="part of monthly_reads that is set aside for sweeps, where the network counts those"
+    )
     sweep_hours: float = Field(
         24.0,
         ge=0,

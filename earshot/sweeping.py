@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from earshot.errors import SourceError
+from earshot.pacing import reads_of_sweeps
 from earshot.pipeline import Worker, after_failure, asking, keys_of_deleted
 from earshot.settings import SourceSettings
 from earshot.storage import Store
@@ -24,7 +25,7 @@ def sweep(store: Store, settings: SourceSettings, source: Source, *, worker: Wor
     if not settings.sweep_hours or not isinstance(source, Sweeps):
         return 0
     looks = source.looks
-    quota = Quota(at_once=looks.at_once, per_call=looks.per_call, per_post=looks.per_post, monthly=settings.monthly_reads)
+    quota = Quota(at_once=looks.at_once, per_call=looks.per_call, per_post=looks.per_post, monthly=reads_of_sweeps(settings, source))
     pause, memory = timedelta(hours=settings.sweep_hours), timedelta(days=settings.sweep_days)
     look = store.sweeping.claim(settings.name, quota, now=now, pause=pause, memory=memory, lease=worker.lease)
     if look is None:

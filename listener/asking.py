@@ -12,7 +12,7 @@ import orjson
 from earshot.errors import BadInput, ConfigurationError, SourceConfused
 from earshot.settings import SourceSettings
 from listener.query import DIALECTS, Matcher, Query, compile_for, read
-from listener.source import Page, Posted, Source, Sweeps
+from listener.source import Metered, Page, Posted, Source, Sweeps, fetch_within
 
 #: characters of a search that a source puts around it, beside our own handle twice
 _AROUND = 24
@@ -43,13 +43,21 @@ class AskingSource:
         self._first = first
         if isinstance(first, Sweeps):
             self.looks, self.gone = first.looks, first.gone
+        self.least_reads = first.least_reads if isinstance(first, Metered) else 1
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
         """The next page of the search whose turn it is. The cursor holds those of all searches; one that is new begins at its beginning."""
+        return self._fetch(cursor, lambda source, own: source.fetch(own, now=now))
+
+    def fetch_within(self, cursor: str | None, *, now: datetime, reads: int) -> Page:
+        """`fetch`, within so many reads where the network's own source can keep to them."""
+        return self._fetch(cursor, lambda source, own: fetch_within(source, own, now=now, reads=reads))
+
+    def _fetch(self, cursor: str | None, ask: Callable[[Source, str | None], Page]) -> Page:
         cursors, turn = _read_cursor(cursor)
         names = list(self._sources)
         turn = turn if turn in self._sources else names[0]
-        page = self._sources[turn].fetch(cursors.get(turn), now=now)
+        page = ask(self._sources[turn], cursors.get(turn))
         following = turn if page.more else names[(names.index(turn) + 1) % len(names)]
         known = {name: cursors.get(name) for name in names} | {turn: page.cursor}
         fits = self._matcher.match(page.mentions)

@@ -74,6 +74,18 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Metered(Protocol):
+    """What a source may promise besides, where its network counts what it gives: a page that costs no more than it may.
+
+    `fetch_within` is `fetch` for at most `reads` reads, which are `least_reads` or more.
+    """
+
+    least_reads: int
+
+    def fetch_within(self, cursor: str | None, *, now: datetime, reads: int) -> Page: ...
+
+
+@runtime_checkable
 class Sweeps(Protocol):
     """What a source may promise besides: it can be asked whether posts still stand.
 
@@ -84,3 +96,10 @@ class Sweeps(Protocol):
     looks: Looks
 
     def gone(self, native_ids: Sequence[str]) -> tuple[str, ...]: ...
+
+
+def fetch_within(source: Source, cursor: str | None, *, now: datetime, reads: int | None) -> Page:
+    """The next page, within so many reads where the source can keep to them; None: any number."""
+    if reads is not None and isinstance(source, Metered):
+        return source.fetch_within(cursor, now=now, reads=reads)
+    return source.fetch(cursor, now=now)

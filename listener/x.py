@@ -102,6 +102,7 @@ class XSource:
     network = "x"
     keys_from = "https://developer.x.com"
     looks = Looks(at_once=_PAGE, per_post=1)
+    least_reads = 10  #: X gives no smaller page
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         if settings.replies and not settings.account:
@@ -120,10 +121,13 @@ class XSource:
         equip(self._client.session, Wire(name=settings.name, to=settings.url, deadline=deadline))
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
-        window = _Window.load(cursor)
+        return self.fetch_within(cursor, now=now, reads=_PAGE)
+
+    def fetch_within(self, cursor: str | None, *, now: datetime, reads: int) -> Page:
+        window, size = _Window.load(cursor), min(max(reads, self.least_reads), _PAGE)
         with self._reading("bearer_token"):
             try:
-                body = self._client.search_recent_tweets(self._query, max_results=_PAGE, **window.params(), **_FIELDS)
+                body = self._client.search_recent_tweets(self._query, max_results=size, **window.params(), **_FIELDS)
             except tweepy.BadRequest as err:
                 return self._ask_differently(window, err, now)
             return self._page(window, body)

@@ -22,7 +22,7 @@ import classifiers
 import earshot.demo
 from classifiers.model import SHIPPED
 from classifiers.model import load as load_model
-from earshot import outbox, pipeline
+from earshot import outbox, pacing, pipeline
 from earshot.case import Move, Outcome, State, Tier, replay
 from earshot.errors import Conflict, ModelError
 from earshot.mention import Mention
@@ -50,7 +50,7 @@ class Town:
     network: FakeNetwork
     now: datetime = NOW
     worker: Worker = field(default_factory=lambda: Worker(name="w", lease=LEASE))
-    every: float = 60.0
+    every: float = 50.0  # polls come up to a tenth late: a minute is enough
     monthly_reads: int | None = None
 
     def __post_init__(self) -> None:
@@ -253,11 +253,12 @@ def test_a_source_that_is_throttled_waits_until_the_moment_that_the_network_name
     town.now = datetime.now(UTC)
     town.hear()
     assert town.status.state is SourceState.THROTTLED
-    assert town.status.next_poll_at == opens.replace(microsecond=0)
-    town.now = opens - timedelta(seconds=2)
+    assert town.status.next_poll_at is not None
+    assert timedelta(seconds=1) < town.status.next_poll_at - opens <= 2 * pacing.AFTER_A_RESET
+    town.now = opens
     town.hear()
     assert town.network.faults.count(town.network.reads) == 1
-    town.now = opens
+    town.now = opens + 2 * pacing.AFTER_A_RESET
     town.hear()
     assert (town.network.faults.count(town.network.reads), town.status.state) == (2, SourceState.HEALTHY)
 
@@ -277,20 +278,81 @@ def test_a_refused_key_is_tried_once_until_a_person_wakes_the_source(town: Town)
 
 
 def test_a_month_whose_reads_are_spent_is_over_for_that_source(store: Store, x_network: FakeNetwork) -> None:
-    town = Town(store, x_network, monthly_reads=150)
+    town = Town(store, x_network, monthly_reads=150)  # a fifth of them is set aside for sweeps
+    town.now = datetime(2026, 5, 31, 12, tzinfo=UTC)
     for i in range(400):
         x_network.post(f"{EASY} {i}")
     town.hear()
-    assert x_network.faults.count(x_network.reads) == 2  # of a hundred each: the second went over, a third is not asked for
+    assert (x_network.faults.count(x_network.reads), town.status.reads) == (2, 120)  # of a hundred, and of twenty
     town.now += timedelta(hours=1)
     town.hear()
     assert x_network.faults.count(x_network.reads) == 2
     assert (town.status.state, "150 reads" in town.status.reason) == (SourceState.PAUSED, True)
     assert town.status.next_poll_at == datetime(2026, 6, 1, tzinfo=UTC)
-    town.settings = town.settings.model_copy(update={"monthly_reads": 1000})
+    town.settings = town.settings.model_copy(update={"monthly_reads": 2000})
     town.now = datetime(2026, 6, 1, tzinfo=UTC)
     town.hear()
     assert sum(store.mentions.counts().values()) == 400
+
+
+def test_a_day_leaves_reads_for_the_days_that_follow(store: Store, x_network: FakeNetwork) -> None:
+    town = Town(store, x_network, monthly_reads=1000)
+    town.now = datetime(2026, 5, 10, 12, tzinfo=UTC)
+    for i in range(400):
+        x_network.post(f"{EASY} {i}")
+    town.hear()
+    assert town.status.reads == 200  # a quarter of 800
+    town.now += timedelta(hours=1)
+    town.hear()
+    assert (town.status.state, "a day takes at most 200" in town.status.reason) == (SourceState.PAUSED, True)
+    assert town.status.next_poll_at == datetime(2026, 5, 11, tzinfo=UTC)
+    town.now = datetime(2026, 5, 11, tzinfo=UTC)
+    town.hear()
+    assert town.status.reads == 350  # of the 600 left
+
+
+def test_where_a_network_asks_one_source_to_wait_the_others_of_its_server_wait_too(town: Town) -> None:
+    town.store.sources.declare([("more", "x"), ("other", "x")])
+    opens = datetime.now(UTC) + timedelta(hours=2)
+    town.network.faults.on(town.network.reads, answers(429, headers=town.network.reset(opens.timestamp())))
+    pipeline.hear(town.store, town.settings, town.source, worker=town.worker, now=datetime.now(UTC), neighbours=["more"])
+    states = {status.name: (status.state, status.next_poll_at) for status in town.store.sources.statuses()}
+    assert states["more"] == states["x"]
+    assert states["x"][0] is SourceState.THROTTLED
+    assert states["other"] == (SourceState.HEALTHY, None)
+
+
+def test_a_source_that_brings_nothing_is_asked_less_often_and_soon_more_often_again(store: Store, x_network: FakeNetwork) -> None:
+    town = Town(store, x_network)
+
+    def pause() -> float:
+        town.hear()
+        assert town.status.next_poll_at is not None
+        pause = town.status.next_poll_at - town.now
+        town.now = town.status.next_poll_at
+        return pause.total_seconds()
+
+    quiet = [pause() for _ in range(120)]
+    assert quiet[0] < 60
+    assert 300 <= quiet[-1] <= 330
+    for i in range(40):
+        x_network.post(f"{EASY} {i}", at=town.now)
+    assert pause() < 120
+    town.settings = town.settings.model_copy(update={"urgent": True})
+    assert [pause() for _ in range(120)][-1] < 60
+
+
+def test_a_source_that_a_person_paused_stays_so_until_somebody_resumes_it(town: Town) -> None:
+    town.network.post(EASY)
+    taken = town.store.sources.take("x", worker="w", now=town.now, lease=LEASE)
+    assert taken is not None
+    assert town.store.sources.pause("x", reason="paused by Mia")
+    assert not town.store.sources.pause("x", reason="paused by Ben")
+    town.store.sources.done("x", worker="w", next_poll_at=town.now, state=SourceState.HEALTHY)
+    assert (town.status.state, town.status.reason) == (SourceState.PAUSED, "paused by Mia")
+    assert town.hear() == 0
+    assert town.store.sources.wake("x")
+    assert town.hear() == 1
 
 
 def test_a_page_that_cannot_be_read_moves_no_cursor_and_loses_nothing(town: Town) -> None:

@@ -20,6 +20,7 @@ from earshot.storage.forgotten import unwanted
 from earshot.storage.originals import Earlier, Keys, Waiting, find_earlier, forget_keys, keep_keys
 from earshot.storage.rows import MENTION_FIELDS, author_of, joined_author, mention_of, scored_of, stored_mention
 from earshot.storage.settling import Judged, Routed, Settle, Settling
+from earshot.storage.sources import counted
 from earshot.storage.sweeping import erase
 from earshot.storage.tables import (
     GONE,
@@ -301,17 +302,10 @@ def _influence(batch: Iterable[Judged]) -> dict[Key, float]:
 
 
 def _move_cursor(connection: Connection, poll: Poll, now: datetime) -> None:
-    month = now.strftime("%Y-%m")
     moved = connection.execute(
         update(_SOURCE)
         .where(_SOURCE.c.name == poll.source, _SOURCE.c.lease_by == poll.worker)
-        .values(
-            cursor=poll.cursor,
-            polled_at=now,
-            reads=poll.spent
-            + func.coalesce(select(_SOURCE.c.reads).where(_SOURCE.c.name == poll.source, _SOURCE.c.month == month).scalar_subquery(), 0),
-            month=month,
-        )
+        .values(cursor=poll.cursor, polled_at=now, **counted(now, reads=poll.spent))
     )
     if moved.rowcount == 0:
         raise Conflict(f"source {poll.source!r}: the lease went to another worker; it reads this page again")

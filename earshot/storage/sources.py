@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import RowMapping, or_, select, update
+from sqlalchemy import RowMapping, and_, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from earshot.storage.database import Database
@@ -20,7 +21,7 @@ class SourceState(StrEnum):
     HEALTHY = "healthy"
     THROTTLED = "throttled"  #: the network asked us to wait
     BROKEN = "broken"  #: a person has to look
-    PAUSED = "paused"  #: the month's reads are spent
+    PAUSED = "paused"  #: the reads are spent, or a person said so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +35,45 @@ class SourceStatus:
     polled_at: datetime | None
     next_poll_at: datetime | None
     polls: int
-    month: str  #: the month that `reads` counts, as "2026-11"
+    month: str  #: the month that `reads` and `swept` count, as "2026-11"
     reads: int
+    swept: int
+    day: str  #: the day that `day_reads` counts, as "2026-11-22"
+    day_reads: int
+    pace: float | None  #: new mentions that are expected per second; None before the first poll
+    is_paused: bool  #: by a person
 
     def reads_in(self, now: datetime) -> int:
-        """Posts read so far in the month of `now`."""
-        return self.reads if self.month == f"{now:%Y-%m}" else 0
+        """Posts that polls read so far in the month of `now`."""
+        return self.reads if self.month == month_of(now) else 0
+
+    def swept_in(self, now: datetime) -> int:
+        """Posts that sweeps read so far in the month of `now`."""
+        return self.swept if self.month == month_of(now) else 0
+
+    def reads_today(self, now: datetime) -> int:
+        """Posts that polls read so far on the day of `now`, UTC."""
+        return self.day_reads if self.day == day_of(now) else 0
+
+
+def month_of(now: datetime) -> str:
+    return f"{now:%Y-%m}"
+
+
+def day_of(now: datetime) -> str:
+    return f"{now:%Y-%m-%d}"
+
+
+def counted(now: datetime, *, reads: int = 0, swept: int = 0) -> dict[str, Any]:
+    """New values for a row: so many more reads in the month and on the day of `now`."""
+    this_month, today = _SOURCE.c.month == month_of(now), _SOURCE.c.day == day_of(now)
+    return {
+        "reads": case((this_month, _SOURCE.c.reads), else_=0) + reads,
+        "swept": case((this_month, _SOURCE.c.swept), else_=0) + swept,
+        "day_reads": case((today, _SOURCE.c.day_reads), else_=0) + reads,
+        "month": month_of(now),
+        "day": day_of(now),
+    }
 
 
 class Sources:
@@ -62,14 +96,18 @@ class Sources:
                     "polls": 0,
                     "month": "",
                     "reads": 0,
+                    "swept": 0,
+                    "day": "",
+                    "day_reads": 0,
+                    "paused": False,
                 }
                 for n, w in sorted(sources)
             ]
             connection.execute(insert, rows)
 
     def take(self, name: str, *, worker: str, now: datetime, lease: timedelta) -> SourceStatus | None:
-        """The lease on a source that is due, or None when it is not due or somebody else polls it. One statement."""
-        is_due = or_(_SOURCE.c.next_poll_at.is_(None), _SOURCE.c.next_poll_at <= now)
+        """The lease on a source that is due, or None when it is not due, or paused, or somebody else polls it. One statement."""
+        is_due = and_(or_(_SOURCE.c.next_poll_at.is_(None), _SOURCE.c.next_poll_at <= now), ~_SOURCE.c.paused)
         is_free = or_(_SOURCE.c.lease_until.is_(None), _SOURCE.c.lease_until <= now, _SOURCE.c.lease_by == worker)
         take = (
             update(_SOURCE)
@@ -90,15 +128,48 @@ class Sources:
             held = update(_SOURCE).where(_SOURCE.c.name == name, _SOURCE.c.lease_by == worker)
             return connection.execute(held.values(lease_until=now + lease)).rowcount == 1
 
-    def done(self, name: str, *, worker: str, next_poll_at: datetime, state: SourceState, reason: str = "", failed: bool = False) -> None:
-        """Give the lease back, saying when the next poll is due and why."""
-        failures = _SOURCE.c.failures + 1 if failed else 0
+    def done(
+        self,
+        name: str,
+        *,
+        worker: str,
+        next_poll_at: datetime,
+        state: SourceState,
+        reason: str = "",
+        failed: bool = False,
+        pace: float | None = None,
+    ) -> None:
+        """Give the lease back, saying when the next poll is due and why, and where it is known anew what the source is expected to bring.
+
+        A source that a person paused meanwhile stays so.
+        """
+        values: dict[str, Any] = {
+            "lease_by": None,
+            "lease_until": None,
+            "next_poll_at": next_poll_at,
+            "state": case((_SOURCE.c.paused, _SOURCE.c.state), else_=state.value),
+            "reason": case((_SOURCE.c.paused, _SOURCE.c.reason), else_=reason),
+            "failures": _SOURCE.c.failures + 1 if failed else 0,
+        }
+        if pace is not None:
+            values["pace"] = pace
+        with self._db.writing() as connection:
+            connection.execute(update(_SOURCE).where(_SOURCE.c.name == name, _SOURCE.c.lease_by == worker).values(values))
+
+    def hold(self, names: Sequence[str], *, until: datetime, reason: str) -> None:
+        """Leave healthy sources alone until then: their network asked one of its sources to wait."""
+        asked = {"state": SourceState.THROTTLED.value, "reason": reason, "next_poll_at": until}
+        later = or_(_SOURCE.c.next_poll_at.is_(None), _SOURCE.c.next_poll_at < until)
         with self._db.writing() as connection:
             connection.execute(
-                update(_SOURCE)
-                .where(_SOURCE.c.name == name, _SOURCE.c.lease_by == worker)
-                .values(lease_by=None, lease_until=None, next_poll_at=next_poll_at, state=state.value, reason=reason, failures=failures)
+                update(_SOURCE).where(_SOURCE.c.name.in_(names), _SOURCE.c.state == SourceState.HEALTHY.value, later).values(asked)
             )
+
+    def pause(self, name: str, *, reason: str) -> bool:
+        """A person's word: neither poll nor sweep until somebody resumes it. False where there is no such source, or it is paused."""
+        with self._db.writing() as connection:
+            running = update(_SOURCE).where(_SOURCE.c.name == name, ~_SOURCE.c.paused)
+            return connection.execute(running.values(paused=True, state=SourceState.PAUSED.value, reason=reason)).rowcount == 1
 
     def fell(self, name: str, *, next_poll_at: datetime, state: SourceState, reason: str) -> None:
         """Say that a healthy source failed outside of a poll, and how long it is to be left alone."""
@@ -111,12 +182,11 @@ class Sources:
         with self._db.writing() as connection:
             connection.execute(update(_SOURCE).where(_SOURCE.c.name == name).values(state=state.value, reason=reason))
 
-    def wake(self, name: str) -> None:
-        """Poll at the next chance, after a person mended what was broken."""
+    def wake(self, name: str) -> bool:
+        """Poll at the next chance, after a person mended what was broken, or resumed it; False where there is no such source."""
+        awake = {"next_poll_at": None, "state": SourceState.HEALTHY.value, "reason": "", "paused": False}
         with self._db.writing() as connection:
-            connection.execute(
-                update(_SOURCE).where(_SOURCE.c.name == name).values(next_poll_at=None, state=SourceState.HEALTHY.value, reason="")
-            )
+            return connection.execute(update(_SOURCE).where(_SOURCE.c.name == name).values(awake)).rowcount == 1
 
     def statuses(self) -> list[SourceStatus]:
         with self._db.reading() as connection:
@@ -144,4 +214,9 @@ def status_of(row: RowMapping) -> SourceStatus:
         polls=field("polls"),
         month=field("month"),
         reads=field("reads"),
+        swept=field("swept"),
+        day=field("day"),
+        day_reads=field("day_reads"),
+        pace=field("pace"),
+        is_paused=field("paused"),
     )

@@ -16,7 +16,7 @@ from earshot.storage.bulk import rows_among
 from earshot.storage.columns import UtcTime
 from earshot.storage.database import Database
 from earshot.storage.originals import forget_keys
-from earshot.storage.sources import SourceState, SourceStatus, status_of
+from earshot.storage.sources import SourceState, SourceStatus, counted, month_of, status_of
 from earshot.storage.tables import GONE, MentionRow, SourceRow, table
 
 _MENTION, _SOURCE = table(MentionRow), table(SourceRow)
@@ -28,17 +28,17 @@ class Quota(Struct, frozen=True, kw_only=True):
     at_once: int
     per_call: int = 0
     per_post: int = 0
-    monthly: int | None = None  #: reads that a month has; None: any number
+    monthly: int | None = None  #: reads that a month has for this; None: any number
 
     def cost(self, posts: int) -> int:
         return self.per_call + self.per_post * posts
 
-    def affords(self, reads: int) -> int:
+    def affords(self, swept: int) -> int:
         """Posts that may be asked for after so many reads in this month."""
-        if self.monthly is None:
+        if self.monthly is None or not self.per_call + self.per_post:
             return self.at_once
-        left = self.monthly - reads - self.per_call
-        if self.monthly <= reads or left < 0:
+        left = self.monthly - swept - self.per_call
+        if left < 0:
             return 0
         return self.at_once if not self.per_post else min(self.at_once, left // self.per_post)
 
@@ -70,12 +70,10 @@ class Sweeping:
             if row is None or (n := _affordable(row, quota, now)) < 1:
                 return None
             ids = self._take(connection, source, n, now=now, pause=pause, memory=memory, lease=lease)
-            status, month = status_of(row), f"{now:%Y-%m}"
             paid = quota.cost(len(ids)) if ids else 0
             if paid:
-                reads = {"reads": status.reads_in(now) + paid, "month": month}
-                connection.execute(update(_SOURCE).where(_SOURCE.c.name == source).values(reads))
-        return Look(source=status, ids=ids, month=month, paid=paid) if ids else None
+                connection.execute(update(_SOURCE).where(_SOURCE.c.name == source).values(counted(now, swept=paid)))
+        return Look(source=status_of(row), ids=ids, month=month_of(now), paid=paid) if ids else None
 
     def _take(
         self, connection: Connection, source: str, n: int, *, now: datetime, pause: timedelta, memory: timedelta, lease: timedelta
@@ -131,10 +129,11 @@ def _due(source: str, until: datetime, n: int) -> Select[tuple[int]]:
 
 def _affordable(row: RowMapping, quota: Quota, now: datetime) -> int:
     status = status_of(row)
-    return quota.affords(status.reads_in(now)) if status.state is SourceState.HEALTHY else 0
+    has_spent = status.state is SourceState.PAUSED and not status.is_paused  # polls have; what is set aside for sweeps is not theirs
+    return quota.affords(status.swept_in(now)) if status.state is SourceState.HEALTHY or has_spent else 0
 
 
 def _give_back(connection: Connection, look: Look, reads: int) -> None:
     if reads:
         paid = and_(_SOURCE.c.name == look.source.name, _SOURCE.c.month == look.month)
-        connection.execute(update(_SOURCE).where(paid).values(reads=_SOURCE.c.reads - reads))
+        connection.execute(update(_SOURCE).where(paid).values(swept=_SOURCE.c.swept - reads))

@@ -365,8 +365,13 @@ class SourceRow(SQLModel, table=True):
     next_poll_at: datetime | None = _time(nullable=True)
     polled_at: datetime | None = _time(nullable=True)
     polls: int = 0
-    month: str = ""  #: the month that `reads` counts, as "2026-11"
-    reads: int = 0
+    month: str = ""  #: the month that `reads` and `swept` count, as "2026-11"
+    reads: int = 0  #: of polls
+    swept: int = 0  #: reads of sweeps
+    day: str = ""  #: the day that `day_reads` counts, as "2026-11-22"
+    day_reads: int = 0  #: of polls
+    pace: float | None = None  #: new mentions that are expected per second; None before the first poll
+    paused: bool = False  #: by a person
 
 
 class GapRow(SQLModel, table=True):

@@ -515,7 +515,7 @@ OURS = {
     "reply": {"source", "network", "key", "state"},
     "sign_in_try": {"key"},
     "skill": {"topic"},
-    "source": {"name", "network", "lease_by", "state", "month"},
+    "source": {"name", "network", "lease_by", "state", "month", "day"},
     "super_user": {"quiet_from", "quiet_to", "timezone"},
     "tally": {"question", "labels"},
     "turn": {"work", "day"},
