@@ -130,7 +130,7 @@ def listen(
     settings, store = _open()
     store.release_claims(is_dead)
     for source in settings.sources:
-        store.sources.wake(source.name)
+        store.sources.wake(source.name, now=utc_now())
     house = House(settings, store, Rooms.open(store, settings, now=utc_now()))
     house.step()
     for status in store.sources.statuses():

@@ -168,10 +168,18 @@ def _note_failure(
     neighbours: Sequence[str],
 ) -> None:
     state, next_poll_at = after_failure(settings, status.failures, err, now=now)
-    store.sources.done(settings.name, worker=worker.name, next_poll_at=next_poll_at, state=state, reason=str(err), failed=True)
-    if neighbours and isinstance(err, SourceUnavailable) and err.retry_at is not None:
+    closed = is_closed(err)
+    store.sources.done(
+        settings.name, worker=worker.name, next_poll_at=next_poll_at, state=state, reason=str(err), failed=True, closed=closed
+    )
+    if neighbours and closed:
         store.sources.hold(neighbours, until=next_poll_at, reason=f"the network asked {settings.name} to wait")
     log.warning("poll_failed", source=settings.name, state=state.value, error=type(err).__name__, next_poll_at=next_poll_at.isoformat())
+
+
+def is_closed(err: SourceError) -> bool:
+    """Did the network say itself when it may be called again?"""
+    return isinstance(err, SourceUnavailable) and err.retry_at is not None
 
 
 def after_failure(settings: SourceSettings, failures: int, err: SourceError, *, now: datetime) -> tuple[SourceState, datetime]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from earshot.learning import Learning, Version
 
 
-_MOST_GAPS, _LAST_GAPS = 10_000, 5  #: that are counted, and shown
+_LAST_GAPS = 5  #: that are shown
 
 
 def influence_frame(store: Store, *, limit: int | None = None) -> pd.DataFrame:
@@ -47,8 +46,7 @@ def sources_report(settings: Settings, store: Store, *, now: datetime) -> str:
         return "no source yet: add one to earshot.toml as a [[sources]] entry, or look around with earshot listen --network\n"
     store.sources.declare([(source.name, source.network) for source in settings.sources])
     known = {status.name: status for status in store.sources.statuses()}
-    latest = store.sources.gaps(limit=_MOST_GAPS)
-    gaps = Counter(name for name, *_ in latest)
+    gaps = store.sources.count_gaps()
     rows: list[tuple[str, ...]] = [("source", "network", "keys", "state", "polled", "next", "reads this month", "cost", "gaps")]
     notes: list[str] = []
     for source in settings.sources:
@@ -59,10 +57,19 @@ def sources_report(settings: Settings, store: Store, *, now: datetime) -> str:
         state = "broken" if wrong else status.state.value
         times = [_minute(status.polled_at, "never"), "" if wrong else _minute(status.next_poll_at, "at once")]
         rows.append(
-            (source.name, source.network, "missing" if wrong else "ok", state, *times, f"{reads:,}{allowed}", cost, str(gaps[source.name]))
+            (
+                source.name,
+                source.network,
+                "missing" if wrong else "ok",
+                state,
+                *times,
+                f"{reads:,}{allowed}",
+                cost,
+                str(gaps.get(source.name, 0)),
+            )
         )
         notes += [f"{source.name}: {reason}" for reason in [wrong or status.reason] if reason]
-    notes += [f"{name}: gap from {_minute(a)} to {_minute(b)}: {why}" for name, a, b, why in latest[:_LAST_GAPS]]
+    notes += [f"{name}: gap from {_minute(a)} to {_minute(b)}: {why}" for name, a, b, why in store.sources.gaps(limit=_LAST_GAPS)]
     return _aligned(rows) + "".join(f"\n{note}" for note in notes) + ("\n" if notes else "")
 
 

@@ -8,7 +8,7 @@ import structlog
 
 from earshot.errors import SourceError
 from earshot.pacing import reads_of_sweeps
-from earshot.pipeline import Worker, after_failure, asking, keys_of_deleted
+from earshot.pipeline import Worker, after_failure, asking, is_closed, keys_of_deleted
 from earshot.settings import SourceSettings
 from earshot.storage import Store
 from earshot.storage.sweeping import Look, Quota
@@ -46,5 +46,5 @@ def _note_failure(store: Store, settings: SourceSettings, look: Look, err: Sourc
     store.sweeping.give_back(look)
     state, again_at = after_failure(settings, look.source.failures, err, now=now)
     again_at = max(again_at, look.source.next_poll_at or again_at)
-    store.sources.fell(settings.name, state=state, next_poll_at=again_at, reason=str(err))
+    store.sources.fell(settings.name, state=state, next_poll_at=again_at, reason=str(err), closed=is_closed(err))
     log.warning("sweep_failed", source=settings.name, state=state.value, error=type(err).__name__, next_poll_at=again_at.isoformat())

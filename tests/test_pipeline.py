@@ -272,7 +272,7 @@ def test_a_refused_key_is_tried_once_until_a_person_wakes_the_source(town: Town)
     assert (town.status.state, town.network.main_secret in town.status.reason) == (SourceState.BROKEN, True)
     town.network.faults.relent()
     town.network.post(EASY, at=town.now)
-    town.store.sources.wake("x")
+    town.store.sources.wake("x", now=town.now)
     assert town.hear() == 1
     assert town.status.state is SourceState.HEALTHY
 
@@ -351,7 +351,7 @@ def test_a_source_that_a_person_paused_stays_so_until_somebody_resumes_it(town: 
     town.store.sources.done("x", worker="w", next_poll_at=town.now, state=SourceState.HEALTHY)
     assert (town.status.state, town.status.reason) == (SourceState.PAUSED, "paused by Mia")
     assert town.hear() == 0
-    assert town.store.sources.wake("x")
+    assert town.store.sources.wake("x", now=town.now)
     assert town.hear() == 1
 
 

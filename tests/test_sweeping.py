@@ -275,7 +275,7 @@ def test_polls_that_spent_their_reads_leave_sweeps_theirs(store: Store, x_networ
     assert (watch.status.reads, watch.status.state) == (40, SourceState.PAUSED)
     watch.sweep()
     assert watch.status.swept == 10
-    watch.store.sources.wake("x")
+    watch.store.sources.wake("x", now=watch.now)
     watch.store.sources.pause("x", reason="paused by Mia")
     assert watch.sweep(after=28 * DAY) == 0
     assert watch.status.swept == 10

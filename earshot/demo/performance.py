@@ -103,7 +103,7 @@ class Performance:
     def _wake_sources(self) -> None:
         """Networks on this machine may be asked as often as we like."""
         for source in self.stage.settings.sources:
-            self.stage.store.sources.wake(source.name)
+            self.stage.store.sources.wake(source.name, now=self.stage.clock())
 
     def _read_thanks(self) -> None:
         self.insiders.read_thanks()

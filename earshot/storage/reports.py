@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 
-from sqlalchemy import case, func, select
+from sqlalchemy import BigInteger, case, func, select, type_coerce
 
 from earshot.case import ReplyState, State, Tier
 from earshot.mention import Author
+from earshot.storage.columns import stored_time
 from earshot.storage.database import Database
 from earshot.storage.rows import author_of
 from earshot.storage.tables import UNDERSTOOD, AuthorRow, CaseRow, EventRow, MentionRow, ReplyRow, table
 
+_MICROSECONDS_OF_AN_HOUR = 3_600_000_000
 _AUTHOR, _MENTION, _CASE, _EVENT, _REPLY = table(AuthorRow), table(MentionRow), table(CaseRow), table(EventRow), table(ReplyRow)
 
 
@@ -44,6 +47,31 @@ class Today:
     heard_last_day: int
     answered_last_day: int
     solved_last_day: int
+
+
+#: seconds from a post to our hearing of it, in which posts are counted
+DELAYS = (10, 30, 60, 120, 300, 900, 3600, 6 * 3600, 24 * 3600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """What a source brought of the posts of the last hours, and how late we heard of them."""
+
+    hours: tuple[int, ...]  #: mentions of each hour, oldest first
+    delays: tuple[int, ...]  #: mentions heard within each of `DELAYS`, and not within the one before; the last were later still
+
+    @property
+    def mentions(self) -> int:
+        return sum(self.hours)
+
+    def within(self, share: float) -> float:
+        """Seconds, one of `DELAYS`, in which at least this share of the mentions was heard; infinity where it took longer or none was."""
+        heard, wanted = 0, share * self.mentions
+        for seconds, n in zip(DELAYS, self.delays, strict=False):
+            heard += n
+            if heard and heard >= wanted:
+                return seconds
+        return inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +178,23 @@ class Reports:
             answered_last_day=sent[0],
             solved_last_day=sent[1],
         )
+
+    def freshness(self, *, until: datetime, hours: int = 24) -> dict[str, Freshness]:
+        """What each source brought of the posts of the last hours; sources that brought none are left out. One statement."""
+        posted, seen = (type_coerce(_MENTION.c[name], BigInteger) for name in ("posted_at", "seen_at"))
+        start = until - timedelta(hours=hours)
+        hour = (posted - stored_time(start)) // _MICROSECONDS_OF_AN_HOUR
+        late = case(*((seen - posted <= seconds * 1_000_000, i) for i, seconds in enumerate(DELAYS)), else_=len(DELAYS))
+        tallies = select(_MENTION.c.source, hour.label("hour"), late.label("late"), func.count().label("n")).where(
+            _MENTION.c.posted_at > start, _MENTION.c.posted_at <= until
+        )
+        found: dict[str, tuple[list[int], list[int]]] = {}
+        with self._db.reading() as connection:
+            for source, at, delay, n in connection.execute(tallies.group_by(_MENTION.c.source, "hour", "late")):
+                in_hours, delays = found.setdefault(source, ([0] * hours, [0] * (len(DELAYS) + 1)))
+                in_hours[min(int(at), hours - 1)] += n
+                delays[delay] += n
+        return {name: Freshness(hours=tuple(in_hours), delays=tuple(delays)) for name, (in_hours, delays) in found.items()}
 
     def days(self, *, until: datetime, days: int = 14) -> list[Day]:
         """Mentions per day with their sentiment, oldest first; days without any are there too."""

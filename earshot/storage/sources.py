@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, case, or_, select, update
+from sqlalchemy import RowMapping, and_, case, func, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from earshot.storage.database import Database
@@ -42,6 +42,7 @@ class SourceStatus:
     day_reads: int
     pace: float | None  #: new mentions that are expected per second; None before the first poll
     is_paused: bool  #: by a person
+    closed_until: datetime | None  #: the moment before which its network wants no call
 
     def reads_in(self, now: datetime) -> int:
         """Posts that polls read so far in the month of `now`."""
@@ -138,10 +139,11 @@ class Sources:
         reason: str = "",
         failed: bool = False,
         pace: float | None = None,
+        closed: bool = False,
     ) -> None:
         """Give the lease back, saying when the next poll is due and why, and where it is known anew what the source is expected to bring.
 
-        A source that a person paused meanwhile stays so.
+        `closed`: it is the network that wants no call before then. A source that a person paused meanwhile stays so.
         """
         values: dict[str, Any] = {
             "lease_by": None,
@@ -150,6 +152,7 @@ class Sources:
             "state": case((_SOURCE.c.paused, _SOURCE.c.state), else_=state.value),
             "reason": case((_SOURCE.c.paused, _SOURCE.c.reason), else_=reason),
             "failures": _SOURCE.c.failures + 1 if failed else 0,
+            "closed_until": next_poll_at if closed else None,
         }
         if pace is not None:
             values["pace"] = pace
@@ -158,7 +161,7 @@ class Sources:
 
     def hold(self, names: Sequence[str], *, until: datetime, reason: str) -> None:
         """Leave healthy sources alone until then: their network asked one of its sources to wait."""
-        asked = {"state": SourceState.THROTTLED.value, "reason": reason, "next_poll_at": until}
+        asked = {"state": SourceState.THROTTLED.value, "reason": reason, "next_poll_at": until, "closed_until": until}
         later = or_(_SOURCE.c.next_poll_at.is_(None), _SOURCE.c.next_poll_at < until)
         with self._db.writing() as connection:
             connection.execute(
@@ -171,9 +174,15 @@ class Sources:
             running = update(_SOURCE).where(_SOURCE.c.name == name, ~_SOURCE.c.paused)
             return connection.execute(running.values(paused=True, state=SourceState.PAUSED.value, reason=reason)).rowcount == 1
 
-    def fell(self, name: str, *, next_poll_at: datetime, state: SourceState, reason: str) -> None:
-        """Say that a healthy source failed outside of a poll, and how long it is to be left alone."""
-        failed = {"next_poll_at": next_poll_at, "state": state.value, "reason": reason, "failures": _SOURCE.c.failures + 1}
+    def fell(self, name: str, *, next_poll_at: datetime, state: SourceState, reason: str, closed: bool = False) -> None:
+        """Say that a healthy source failed outside of a poll, and how long it is to be left alone; `closed`: the network wants it."""
+        failed = {
+            "next_poll_at": next_poll_at,
+            "state": state.value,
+            "reason": reason,
+            "failures": _SOURCE.c.failures + 1,
+            "closed_until": next_poll_at if closed else None,
+        }
         with self._db.writing() as connection:
             connection.execute(update(_SOURCE).where(_SOURCE.c.name == name, _SOURCE.c.state == SourceState.HEALTHY.value).values(failed))
 
@@ -182,15 +191,30 @@ class Sources:
         with self._db.writing() as connection:
             connection.execute(update(_SOURCE).where(_SOURCE.c.name == name).values(state=state.value, reason=reason))
 
-    def wake(self, name: str) -> bool:
-        """Poll at the next chance, after a person mended what was broken, or resumed it; False where there is no such source."""
-        awake = {"next_poll_at": None, "state": SourceState.HEALTHY.value, "reason": "", "paused": False}
+    def wake(self, name: str, *, now: datetime) -> bool:
+        """Poll at the next chance, after a person mended what was broken, or resumed it. False where there is no such source.
+
+        The word of a network that wants no call before some moment stands above that of a person.
+        """
+        is_closed = _SOURCE.c.closed_until > now
+        awake = {
+            "next_poll_at": case((is_closed, _SOURCE.c.closed_until), else_=null()),
+            "state": case((is_closed, SourceState.THROTTLED.value), else_=SourceState.HEALTHY.value),
+            "reason": case((is_closed & ~_SOURCE.c.paused, _SOURCE.c.reason), (is_closed, "its network asked us to wait"), else_=""),
+            "paused": False,
+        }
         with self._db.writing() as connection:
             return connection.execute(update(_SOURCE).where(_SOURCE.c.name == name).values(awake)).rowcount == 1
 
     def statuses(self) -> list[SourceStatus]:
         with self._db.reading() as connection:
             return [status_of(row) for row in connection.execute(select(_SOURCE).order_by(_SOURCE.c.name)).mappings()]
+
+    def count_gaps(self) -> dict[str, int]:
+        """Source -> gaps."""
+        with self._db.reading() as connection:
+            rows = connection.execute(select(_GAP.c.source, func.count().label("gaps")).group_by(_GAP.c.source)).all()
+        return {row.source: row.gaps for row in rows}
 
     def gaps(self, *, limit: int = 100) -> list[tuple[str, datetime, datetime, str]]:
         """What networks could not give, latest first: (source, since, until, why)."""
@@ -219,4 +243,5 @@ def status_of(row: RowMapping) -> SourceStatus:
         day_reads=field("day_reads"),
         pace=field("pace"),
         is_paused=field("paused"),
+        closed_until=field("closed_until"),
     )

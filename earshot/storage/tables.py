@@ -372,6 +372,7 @@ class SourceRow(SQLModel, table=True):
     day_reads: int = 0  #: of polls
     pace: float | None = None  #: new mentions that are expected per second; None before the first poll
     paused: bool = False  #: by a person
+    closed_until: datetime | None = _time(nullable=True)  #: the moment before which its network wants no call
 
 
 class GapRow(SQLModel, table=True):

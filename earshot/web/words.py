@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from math import inf
 from typing import TYPE_CHECKING
 
 from earshot.case import AnswerState, Move, Outcome, ReplyState, State, Tier
@@ -14,6 +15,7 @@ from earshot.storage.cases import LoggedEvent
 
 if TYPE_CHECKING:
     from classifiers.drift import Share, Strayed
+    from earshot.storage.reports import Freshness
 
 TIERS = {Tier.NONE: "nobody", Tier.COMMUNITY: "community", Tier.TIER_1: "tier 1", Tier.TIER_2: "tier 2"}
 STATES = {
@@ -260,6 +262,16 @@ def strayed(question: str, found: Strayed) -> str:
     shares = f"{percent(found.now)}, {percent(found.before)} in the first weeks"
     said = {"unsure": "Unsure more often", "agreement": "People agree less often"}
     return f"{said.get(found.what, 'More ' + repr(label(question, found.label)))}: {shares}."
+
+
+def within(freshness: Freshness) -> str:
+    """How late posts were heard: "95 % within 2 min of being posted"."""
+    if not freshness.mentions:
+        return "nothing"
+    seconds = freshness.within(0.95)
+    if seconds == inf:
+        return "some more than a day late"
+    return f"95 % within {f'{seconds:.0f} s' if seconds < 60 else span(timedelta(seconds=seconds))} of being posted"
 
 
 def between(share: Share) -> str:

@@ -13,7 +13,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from earshot.rooms import Rooms
-from earshot.settings import Settings
+from earshot.settings import Settings, SourceSettings
 from earshot.storage.accounts import Role
 from earshot.web.app import page_of
 from earshot.web.site import NAVIGATION, SITE, Address, may_enter
@@ -28,7 +28,8 @@ WALK = [(address, role) for address in GUARDED for role in (*Role, None) if addr
 def world(tmp_path_factory: pytest.TempPathFactory, open_rooms: Rooms) -> Iterator[Site]:
     """One site for the whole walk; each object in it belongs to the one super-user where it can."""
     with sqlite_store(Path(tmp_path_factory.mktemp("walk"))) as store:
-        yield Site(store=store, rooms=open_rooms, settings=Settings(secret_key="s" * 40))
+        store.sources.declare([("x", "x")])
+        yield Site(store=store, rooms=open_rooms, settings=Settings(secret_key="s" * 40, sources=(SourceSettings(name="x", network="x"),)))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,13 @@ def as_before(world: Site, people: dict[Role | None, TestClient]) -> Iterator[No
 
 def _path(address: Address) -> str:
     return address.path.format(
-        case_id=HERS if address.path.startswith("/desk") else 1, offer_id=1, author_id=1, mention_id=1, change_id=0, token="nothing"
+        case_id=HERS if address.path.startswith("/desk") else 1,
+        offer_id=1,
+        author_id=1,
+        mention_id=1,
+        change_id=0,
+        name="x",
+        token="nothing",
     )
 
 

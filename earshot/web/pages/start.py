@@ -7,6 +7,7 @@ from fastapi.responses import RedirectResponse, Response
 from earshot.case import Tier
 from earshot.storage.accounts import Role
 from earshot.storage.cases import WAITING
+from earshot.storage.sources import SourceState
 from earshot.web.visit import Visit, Visiting
 
 
@@ -16,7 +17,8 @@ def start(visit: Visiting) -> Response:
 
 def _manager(visit: Visit) -> Response:
     today = visit.store.reports.today(visit.now)
-    return visit.page("start_manager.html", today=today, waiting=WAITING, top=visit.store.cases.queue(limit=5))
+    broken = [status for status in visit.store.sources.statuses() if status.state is SourceState.BROKEN]
+    return visit.page("start_manager.html", today=today, waiting=WAITING, top=visit.store.cases.queue(limit=5), broken=broken)
 
 
 def _staff(visit: Visit) -> Response:
@@ -42,7 +44,6 @@ def _admin(visit: Visit) -> Response:
     return visit.page(
         "start_admin.html",
         sources=visit.store.sources.statuses(),
-        gaps=visit.store.sources.gaps(limit=5),
         stages=visit.store.mentions.counts(),
         people=visit.store.accounts.everyone(),
     )

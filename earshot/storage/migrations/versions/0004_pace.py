@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+import earshot.storage.columns
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -18,9 +20,10 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("day_reads", sa.Integer(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("pace", sa.Float(), nullable=True))
         batch_op.add_column(sa.Column("paused", sa.Boolean(), nullable=False, server_default=sa.false()))
+        batch_op.add_column(sa.Column("closed_until", earshot.storage.columns.UtcTime(), nullable=True))
 
 
 def downgrade() -> None:
     with op.batch_alter_table("source") as batch_op:
-        for column in ("paused", "pace", "day_reads", "day", "swept"):
+        for column in ("closed_until", "paused", "pace", "day_reads", "day", "swept"):
             batch_op.drop_column(column)
