@@ -51,6 +51,8 @@ log = structlog.get_logger()
 LONGEST_PAUSE = timedelta(hours=1)
 #: a source whose key was refused waits for a person
 UNTIL_A_PERSON_LOOKS = timedelta(days=3650)
+#: what was posted before that is not matched with queries that are saved now
+MATCHED_PAST = timedelta(days=31)
 #: pages of one poll; the next poll, due at once, goes on behind them
 MOST_PAGES = 100
 #: so often a batch is written again because another worker wrote one of its mentions or cases at the same moment
@@ -209,6 +211,8 @@ def understand(store: Store, rooms: Rooms, *, worker: Worker, now: datetime) -> 
     rooms.warm_up(now=now)  # first: loading takes seconds, and whoever is ended meanwhile should hold nothing
     rooms.use_learnt(store, now=now)
     waiting = store.mentions.claim(worker.batch, worker=worker.name, now=now, lease=worker.lease)
+    if waiting:
+        rooms.use_queries(store)
     return understand_claimed(store, rooms, waiting, worker=worker, now=now)
 
 
@@ -252,8 +256,9 @@ def judge(rooms: Rooms, mentions: Sequence[Mention], *, now: datetime) -> list[J
             priority=priority.value,
             parts=priority.parts,
             copy_keys=keys,
+            matched=matched,
         )
-        for s, route, priority, keys in zip(scored, routes, priorities, _copy_keys(mentions), strict=True)
+        for s, route, priority, keys, matched in zip(scored, routes, priorities, _copy_keys(mentions), rooms.match(scored), strict=True)
     ]
 
 
@@ -264,6 +269,7 @@ def take_in(store: Store, rooms: Rooms, mentions: Sequence[Mention], *, source: 
     """
 
     rooms.use_learnt(store, now=now)
+    rooms.use_queries(store)
 
     def once() -> Taken:
         new = store.mentions.unknown(mentions)
@@ -278,6 +284,16 @@ def take_in(store: Store, rooms: Rooms, mentions: Sequence[Mention], *, source: 
         return Taken(new=len(new), routed=len(new))
 
     return _unless_overtaken(once)
+
+
+def match_past(store: Store, rooms: Rooms, *, now: datetime, most: int) -> int:
+    """Match queries that were saved lately with up to `most` of the mentions that came before them; returns how many these were."""
+    past = store.queries.past(since=now - MATCHED_PAST, most=most)
+    if past is None:
+        return 0
+    found = rooms.match_with(past.queries, list(past.mentions.values()))
+    store.queries.write_past(past, {id_: ids for id_, ids in zip(past.mentions, found, strict=True) if ids})
+    return len(past.mentions)
 
 
 def _unless_overtaken(write: Callable[[], _T]) -> _T:
@@ -302,6 +318,7 @@ def _place(waiting: Sequence[Waiting], earlier: Earlier, *, judged: Sequence[Jud
             priority=j.priority,
             parts=j.parts,
             copy_keys=j.copy_keys,
+            matched=j.matched,
             copy_of=copies[w.id][0] if w.id in copies else None,
             case_key=_case_key(w.mention, j.route, copies.get(w.id)),
         )

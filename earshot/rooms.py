@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from earshot.case import Case, Offer, PassReason, Route, Sending, Tier
 from earshot.errors import ConfigurationError, ModelError
 from earshot.mention import Mention, ScoredMention
+from earshot.queries import SavedQueries, own_accounts
 from earshot.settings import Settings, SourceSettings
 
 if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
     from earshot.storage.articles import Article
     from earshot.storage.cases import CasePage, SolvedCase, WaitingCase
     from earshot.storage.handover import ToOffer
+    from earshot.storage.queries import SavedQuery
     from earshot.storage.reports import HeardPost
     from escalation.policy import Policy
     from escalation.priority import Priority
@@ -72,12 +74,15 @@ class Rooms:
         sending: Sending | None = None,
         accurate_model: Path | None = None,
         accurate_share: float = 0.2,
+        own_accounts: Sequence[str] = (),
     ) -> None:
         self.policy = policy
         self.brand = brand
         self.accurate_model = accurate_model
         self.accurate_share = accurate_share
         self.sending = sending or Sending(sources=frozenset())
+        self.own_accounts = own_accounts
+        self._queries = SavedQueries(own_accounts)
         self._is_warm = False
         self._learnt: int | None = None  #: the change in use, or refused
         self._looked_at: datetime | None = None
@@ -94,6 +99,7 @@ class Rooms:
             sending=sending_from(settings),
             accurate_model=settings.accurate_model,
             accurate_share=settings.accurate_share,
+            own_accounts=own_accounts(settings.sources),
         )
         rooms.check()
         return rooms
@@ -209,6 +215,20 @@ class Rooms:
         from influence.weigh import default_population, explain
 
         return explain(mention, default_population())
+
+    # ---- saved queries
+
+    def use_queries(self, store: Store) -> None:
+        """Match with the saved queries as they stand now. One statement."""
+        self._queries.use(store.queries.all())
+
+    def match(self, scored: Sequence[ScoredMention]) -> list[tuple[int, ...]]:
+        """For each mention the ids of the saved queries that it matches."""
+        return self._queries.match(scored)
+
+    def match_with(self, saved: Sequence[SavedQuery], scored: Sequence[ScoredMention]) -> list[tuple[int, ...]]:
+        """The same for these queries alone."""
+        return SavedQueries(self.own_accounts, saved).match(scored)
 
     # ---- decide
 

@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -20,12 +20,14 @@ import structlog
 from earshot import learning, outbox, pipeline, sweeping
 from earshot.errors import ConfigurationError, StorageError
 from earshot.pipeline import Worker
+from earshot.queries import asked, naming
 from earshot.registry import load
 from earshot.rooms import Rooms
 from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
+from earshot.storage.queries import SavedQuery
 from earshot.storage.sources import SourceState
-from listener.source import Source, Sweeps
+from listener.source import Asked, Listens, Source
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -35,9 +37,11 @@ log = structlog.get_logger()
 Clock = Callable[[], datetime]
 
 #: seconds between two looks for work of each step
-PACE = {"understand": 0.5, "hand_over": 2.0, "look_after": 10.0, "grade": 600.0}
+PACE = {"understand": 0.5, "hand_over": 2.0, "look_after": 10.0, "grade": 600.0, "match_past": 1.0}
 #: the same of what is done with each source by itself, so that a network that hangs holds up nobody else
 SEND, SWEEP = 1.0, 20.0
+#: so many mentions at once are matched with a query that was saved after they came
+PAST = 2_000
 #: when one of the workers learns from what people taught: UTC, within ten minutes, so that not all ask at once
 NIGHT = {"hour": 3, "minute": 20, "jitter": 600}
 
@@ -73,20 +77,20 @@ def is_dead(worker: str) -> bool:
     return False
 
 
-def open_source(settings: SourceSettings) -> Source:
-    """The source that `settings` describe. Raises `ConfigurationError` when a secret is missing, the network is unknown, or `wanted` cannot
-    be asked there.
+def open_source(settings: SourceSettings, also: Sequence[Asked] = ()) -> Source:
+    """The source that `settings` describe, which listens for these queries, too. Raises `ConfigurationError` when a secret is missing, the
+    network is unknown, or `wanted` cannot be asked there.
     """
     from listener import networks
+    from listener.asking import AskingSource
+    from listener.query import DIALECTS
 
     try:
         make = load(networks(), settings.network, kind="network")
     except (ImportError, AttributeError) as err:
         raise ConfigurationError(f"network {settings.network!r}: its package cannot be loaded ({err}); install it again") from err
-    if settings.wanted:
-        from listener.asking import AskingSource
-
-        return AskingSource(settings, make)
+    if settings.wanted or settings.network in DIALECTS:
+        return AskingSource(settings, make, also)
     source: Source = make(settings)
     return source
 
@@ -94,6 +98,11 @@ def open_source(settings: SourceSettings) -> Source:
 def _neighbours(settings: SourceSettings, sources: Sequence[SourceSettings]) -> list[str]:
     """Other sources that read the same server, and so share its limits."""
     return [other.name for other in sources if other != settings and (other.network, other.url) == (settings.network, settings.url)]
+
+
+def _hurried(settings: SourceSettings, named: Sequence[SavedQuery]) -> SourceSettings:
+    """The settings of a source that listens for these: for an urgent query it never waits longer than it must."""
+    return settings.model_copy(update={"urgent": settings.urgent or any(query.urgent for query in named)})
 
 
 class House:
@@ -105,27 +114,49 @@ class House:
         self.rooms = rooms
         self.clock = clock
         self.worker = worker_for(settings)
+        self._named: dict[str, list[SavedQuery]] = {}  #: source -> the saved queries that it listens for
         self.sources = self._open_sources()
         self._stopping = threading.Event()
         self._scheduler = self._schedule()
 
-    def _open_sources(self) -> Mapping[str, tuple[SourceSettings, Source]]:
+    def _open_sources(self) -> dict[str, tuple[SourceSettings, Source]]:
         """Sources that can be opened; what is wrong with the others stands in their state, and stops nobody else."""
         self.store.sources.declare([(source.name, source.network) for source in self.settings.sources])
+        saved = self.store.queries.all()
         opened: dict[str, tuple[SourceSettings, Source]] = {}
         for settings in self.settings.sources:
+            named = self._named[settings.name] = naming(settings.name, saved)
             try:
-                opened[settings.name] = (settings, open_source(settings))
+                opened[settings.name] = (_hurried(settings, named), open_source(settings, asked(named, self.rooms.own_accounts)))
             except ConfigurationError as err:
-                self.store.sources.mark(settings.name, state=SourceState.BROKEN, reason=str(err))
-                log.error("source_not_opened", source=settings.name, reason=str(err))
+                self._note_closed(settings.name, err)
         return opened
+
+    def _note_closed(self, name: str, err: ConfigurationError) -> None:
+        self.store.sources.mark(name, state=SourceState.BROKEN, reason=str(err))
+        log.error("source_not_opened", source=name, reason=str(err))
+
+    def _take_up_queries(self, name: str) -> None:
+        """Let a source listen for what the saved queries ask of it by now; open it where only they give it something to ask."""
+        named = naming(name, self.store.queries.all())
+        if named == self._named[name]:
+            return
+        settings = next(settings for settings in self.settings.sources if settings.name == name)
+        also, self._named[name] = asked(named, self.rooms.own_accounts), named
+        try:
+            source = self.sources[name][1] if name in self.sources else open_source(settings, also)
+            if isinstance(source, Listens):
+                source.listen_for(also)
+        except ConfigurationError as err:
+            self._note_closed(name, err)
+        else:
+            self.sources[name] = (_hurried(settings, named), source)
 
     def _schedule(self) -> BackgroundScheduler:
         from apscheduler.executors.pool import ThreadPoolExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
 
-        executor = ThreadPoolExecutor(3 * len(self.sources) + len(PACE) + 1)
+        executor = ThreadPoolExecutor(3 * len(self.settings.sources) + len(PACE) + 1)
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         scheduler = BackgroundScheduler(executors={"default": executor}, job_defaults=defaults, timezone=UTC)
 
@@ -133,13 +164,13 @@ class House:
             id_ = ":".join((job.__name__, *args))
             scheduler.add_job(self._guarded, "interval", args=[job, *args], seconds=seconds, id=id_, next_run_time=utc_now())
 
-        for name, (settings, source) in self.sources.items():
+        for settings in self.settings.sources:
             # A tenth of the interval: the database knows when the poll is due, this only looks.
-            repeat(self.listen, min(max(settings.every / 10, 0.1), 5.0), name)
+            repeat(self.listen, min(max(settings.every / 10, 0.1), 5.0), settings.name)
             if settings.replies:
-                repeat(self.send, SEND, name)
-            if settings.sweep_hours and isinstance(source, Sweeps):
-                repeat(self.sweep, SWEEP, name)
+                repeat(self.send, SEND, settings.name)
+            if settings.sweep_hours:
+                repeat(self.sweep, SWEEP, settings.name)
         for step, seconds in PACE.items():
             repeat(getattr(self, step), seconds)
         if self.settings.learn_nightly:
@@ -158,6 +189,9 @@ class House:
     # ---- the rounds; each returns how much it did
 
     def listen(self, name: str) -> int:
+        self._take_up_queries(name)
+        if name not in self.sources:
+            return 0
         settings, source = self.sources[name]
         return pipeline.hear(
             self.store, settings, source, worker=self.worker, now=self.clock(), neighbours=_neighbours(settings, self.settings.sources)
@@ -169,10 +203,18 @@ class House:
             done += n
         return done
 
+    def match_past(self) -> int:
+        done = 0
+        while not self._stopping.is_set() and (n := pipeline.match_past(self.store, self.rooms, now=self.clock(), most=PAST)):
+            done += n
+        return done
+
     def hand_over(self) -> int:
         return pipeline.hand_over(self.store, self.rooms, worker=self.worker, now=self.clock(), minutes=self.settings.offer_minutes)
 
     def send(self, name: str) -> int:
+        if name not in self.sources:
+            return 0
         sources = {name: self.sources[name][1]}
         return outbox.send_all(self.store, sources, worker=self.worker, now=self.clock(), spacing=self.rooms.sending.spacing)
 
@@ -180,6 +222,8 @@ class House:
         return pipeline.look_after(self.store, self.rooms, now=self.clock())
 
     def sweep(self, name: str) -> int:
+        if name not in self.sources:
+            return 0
         settings, source = self.sources[name]
         return sweeping.sweep(self.store, settings, source, worker=self.worker, now=self.clock())
 
@@ -191,15 +235,16 @@ class House:
 
     def step(self) -> None:
         """One round of everything, in order: for `earshot listen --once` and for a story that is played."""
-        for name in self.sources:
-            self.listen(name)
+        for settings in self.settings.sources:
+            self.listen(settings.name)
         self.understand()
+        self.match_past()
         self.look_after()
         self.hand_over()
-        for name, (settings, _) in self.sources.items():
+        for settings in self.settings.sources:
             if settings.replies:
-                self.send(name)
-            self.sweep(name)
+                self.send(settings.name)
+            self.sweep(settings.name)
 
     # ---- running by itself
 

@@ -1,49 +1,92 @@
-"""A source that is asked with a query of ours (`listener.query`): every network in its own words, and what comes back checked here."""
+"""A source that is asked with queries of ours (`listener.query`): every network in its own words, and what comes back checked here."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 import orjson
+import structlog
 
 from earshot.errors import BadInput, ConfigurationError, SourceConfused
+from earshot.mention import Mention
 from earshot.settings import SourceSettings
 from listener.query import DIALECTS, Matcher, Query, compile_for, read
-from listener.source import Metered, Page, Posted, Source, Sweeps, fetch_within
+from listener.source import Asked, Metered, Page, Posted, Source, Sweeps, fetch_within
+
+log = structlog.get_logger()
 
 #: characters of a search that a source puts around it, beside our own handle twice
 _AROUND = 24
 
 
 class AskingSource:
-    """Asks one network for `settings.wanted`, by as many searches as it takes, in turn, and lets through what matches.
+    """Asks one network for `settings.wanted` and for further queries, by as many searches as it takes, in turn, and lets through what
+    matches one of them.
 
-    `settings.query` stays as it is: the address of a feed, the places of Reddit, or words that narrow each search further. A network
-    without a search gives all that it has, and what does not match is dropped here. Deletions, gaps and costs pass through.
+    With `wanted`, `settings.query` stays as it is: the address of a feed, the places of Reddit, or words that narrow each search further.
+    Without it, `query` is a search of its own, which lets through all that it finds. Each query has searches of its own: when another one
+    comes or goes, theirs go on where they were. A network without a search gives all that it has, and what does not match is dropped here.
+    Deletions, gaps and costs pass through.
     """
 
-    def __init__(self, settings: SourceSettings, make: Callable[[SourceSettings], Source]) -> None:
-        """`make` gives the network's own source. Raises `ConfigurationError` for a query that cannot be read, or that the network cannot
-        search for.
+    def __init__(self, settings: SourceSettings, make: Callable[[SourceSettings], Source], also: Sequence[Asked] = ()) -> None:
+        """`make` gives the network's own source. Raises `ConfigurationError` for a `wanted` that cannot be read, or that the network cannot
+        search for, and where nothing is left to ask for.
         """
+        self._settings, self._make = settings, make
+        self._wanted, self._own = _wanted(settings)
+        self._sources: dict[str, Source] = {}
+        self.listen_for(also)
+        #: answers and looks after posts: it stays, whatever is asked for
+        self._voice = voice = next(iter(self._sources.values()))
+        self.network, self.keys_from = voice.network, voice.keys_from
+        if isinstance(voice, Sweeps):
+            self.looks, self.gone = voice.looks, voice.gone
+        self.least_reads = voice.least_reads if isinstance(voice, Metered) else 1
+
+    def listen_for(self, also: Sequence[Asked]) -> None:
+        """Ask for these from now on, besides its own. Those that the network cannot search for are noted in the log and left out."""
+        searches = self._searches(also)
+        sources = {name: made for name, search in searches.items() if (made := self._source(name, search, alone=len(searches) == 1))}
+        if not sources:
+            raise ConfigurationError(f"source {self._settings.name!r}: none of its queries can be asked of {self._settings.network}")
+        for name, dropped in self._sources.items():
+            if name not in sources and dropped is not self._voice:
+                dropped.close()
+        self._sources = sources
+        queries = [each.query for each in also] + ([] if self._wanted is None else [self._wanted])
+        self._matcher = Matcher(dict(enumerate(queries)))
+
+    def _searches(self, also: Sequence[Asked]) -> dict[str, str | None]:
+        """Name -> search; None: its own query as it stands. Urgent ones are asked first."""
+        urgent = self._words_of(each for each in also if each.is_urgent)
+        others = self._words_of(each for each in also if not each.is_urgent)
+        own: Sequence[str | None] = [None] if self._wanted is None else self._own
+        return {_name_of(self._settings.query if search is None else search): search for search in (*urgent, *own, *others)}
+
+    def _source(self, name: str, search: str | None, *, alone: bool) -> Source | None:
+        """What asks for it, as it is or made anew; None where the network takes no question but those of the queries."""
         try:
-            query = read(settings.wanted)
-            searches = _searches(settings, query)
-        except BadInput as err:
-            raise ConfigurationError(f"source {settings.name!r}, wanted: {err}") from err
-        if not searches:
-            raise ConfigurationError(f"source {settings.name!r}, wanted: its network: leaves {settings.network} out; take the source away")
-        self._matcher = Matcher({True: query})
-        self._sources = {_name_of(search): make(settings.model_copy(update={"wanted": "", "query": search})) for search in searches}
-        first = next(iter(self._sources.values()))
-        self.network, self.keys_from = first.network, first.keys_from
-        self._first = first
-        if isinstance(first, Sweeps):
-            self.looks, self.gone = first.looks, first.gone
-        self.least_reads = first.least_reads if isinstance(first, Metered) else 1
+            return self._sources.get(name) or self._made(search)
+        except ConfigurationError:
+            if search is None and not alone:
+                return None
+            raise
+
+    def _words_of(self, also: Iterable[Asked]) -> list[str]:
+        searches: list[str] = []
+        for each in also if self._settings.network in DIALECTS else ():
+            try:
+                searches += _searches_for(self._settings, each.query)
+            except BadInput:
+                log.warning("query_not_asked", source=self._settings.name, query=each.name)
+        return searches
+
+    def _made(self, search: str | None) -> Source:
+        return self._make(self._settings.model_copy(update={"wanted": "", "query": self._settings.query if search is None else search}))
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
         """The next page of the search whose turn it is. The cursor holds those of all searches; one that is new begins at its beginning."""
@@ -54,48 +97,73 @@ class AskingSource:
         return self._fetch(cursor, lambda source, own: fetch_within(source, own, now=now, reads=reads))
 
     def _fetch(self, cursor: str | None, ask: Callable[[Source, str | None], Page]) -> Page:
-        cursors, turn = _read_cursor(cursor)
+        cursors, turn = self._read_cursor(cursor)
         names = list(self._sources)
         turn = turn if turn in self._sources else names[0]
         page = ask(self._sources[turn], cursors.get(turn))
+        if names == [self._whole]:
+            return page
         following = turn if page.more else names[(names.index(turn) + 1) % len(names)]
         known = {name: cursors.get(name) for name in names} | {turn: page.cursor}
-        fits = self._matcher.match(page.mentions)
         return replace(
             page,
-            mentions=tuple(mention for mention, found in zip(page.mentions, fits, strict=True) if found),
+            mentions=page.mentions if turn == self._whole else self._matching(page.mentions),
             cursor=orjson.dumps({"searches": known, "turn": following}).decode(),
             more=page.more or following != names[0],
         )
 
+    @property
+    def _whole(self) -> str | None:
+        """The name of the search that lets everything through, where there is one."""
+        return None if self._wanted is not None else _name_of(self._settings.query)
+
+    def _matching(self, mentions: Sequence[Mention]) -> tuple[Mention, ...]:
+        return tuple(mention for mention, found in zip(mentions, self._matcher.match(mentions), strict=True) if found)
+
+    def _read_cursor(self, cursor: str | None) -> tuple[Mapping[str, str | None], str]:
+        if cursor is None:
+            return {}, ""
+        try:
+            before = orjson.loads(cursor)
+            return {str(name): one if one is None else str(one) for name, one in before["searches"].items()}, str(before["turn"])
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as err:
+            if self._whole is not None:  # of the source alone, before anything else was asked of it
+                return {self._whole: cursor}, ""
+            raise SourceConfused("the cursor is not one of a source with `wanted`: delete it, and the source begins anew") from err
+
     def reply(self, parent_id: str, text: str, *, key: str) -> Posted:
-        return self._first.reply(parent_id, text, key=key)
+        return self._voice.reply(parent_id, text, key=key)
 
     def find_reply(self, parent_id: str, text: str) -> Posted | None:
-        return self._first.find_reply(parent_id, text)
+        return self._voice.find_reply(parent_id, text)
 
     def close(self) -> None:
-        for source in self._sources.values():
+        for source in {id(each): each for each in (self._voice, *self._sources.values())}.values():
             source.close()
 
 
-def _searches(settings: SourceSettings, query: Query) -> list[str]:
+def _wanted(settings: SourceSettings) -> tuple[Query | None, list[str]]:
+    """The query of the settings with its searches. Raises `ConfigurationError` naming the source."""
+    if not settings.wanted:
+        return None, []
+    try:
+        query = read(settings.wanted)
+        searches = _searches_for(settings, query)
+    except BadInput as err:
+        raise ConfigurationError(f"source {settings.name!r}, wanted: {err}") from err
+    if not searches:
+        raise ConfigurationError(f"source {settings.name!r}, wanted: its network: leaves {settings.network} out; take the source away")
+    return query, searches
+
+
+def _searches_for(settings: SourceSettings, query: Query) -> list[str]:
     if settings.network not in DIALECTS:
         return [settings.query]
-    reserve = len(settings.query) + 2 * len(settings.account) + _AROUND
-    return [f"{settings.query} {search}".strip() for search in compile_for(query, settings.network, reserve=reserve)]
+    narrowed = settings.query if settings.wanted else ""
+    reserve = len(narrowed) + 2 * len(settings.account) + _AROUND
+    return [f"{narrowed} {search}".strip() for search in compile_for(query, settings.network, reserve=reserve)]
 
 
 def _name_of(search: str) -> str:
     """Short, and the same for the same search: cursors hold it."""
     return hashlib.sha256(search.encode()).hexdigest()[:12]
-
-
-def _read_cursor(cursor: str | None) -> tuple[Mapping[str, str | None], str]:
-    if cursor is None:
-        return {}, ""
-    try:
-        before = orjson.loads(cursor)
-        return {str(name): one if one is None else str(one) for name, one in before["searches"].items()}, str(before["turn"])
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as err:
-        raise SourceConfused("the cursor is not one of a source with `wanted`: delete it, and the source begins anew") from err

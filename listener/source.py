@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from earshot.mention import Mention
+from listener.query.tree import Query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,14 @@ class Looks:
     at_once: int
     per_call: int = 0
     per_post: int = 0  #: for each post that is shown
+
+
+class Asked(NamedTuple):
+    """A query of ours that a source is to listen for."""
+
+    name: str
+    query: Query
+    is_urgent: bool = False
 
 
 class Source(Protocol):
@@ -103,3 +112,10 @@ def fetch_within(source: Source, cursor: str | None, *, now: datetime, reads: in
     if reads is not None and isinstance(source, Metered):
         return source.fetch_within(cursor, now=now, reads=reads)
     return source.fetch(cursor, now=now)
+
+
+@runtime_checkable
+class Listens(Protocol):
+    """What a source may promise besides: it listens for queries of ours, in addition to its own, from now on."""
+
+    def listen_for(self, also: Sequence[Asked]) -> None: ...

@@ -15,6 +15,7 @@ lessons     the posts of the day from which the models would learn most
 drift       what the models answered week by week, and how often people agreed
 articles    knowledge
 policies    versions of the routing rules
+queries     saved queries, and what they match
 forgetting  an author who asks for it is erased, and all that is left looked through
 reports     numbers for pages and notebooks
 """
@@ -39,6 +40,7 @@ from earshot.storage.mentions import Mentions
 from earshot.storage.moves import Moves
 from earshot.storage.outbox import Outbox
 from earshot.storage.policies import Policies
+from earshot.storage.queries import Queries
 from earshot.storage.reports import Reports
 from earshot.storage.sources import Sources
 from earshot.storage.sweeping import Sweeping
@@ -64,6 +66,7 @@ class Store:
         self.drift = Drift(self.database)
         self.articles = Articles(self.database)
         self.policies = Policies(self.database)
+        self.queries = Queries(self.database)
         self.forgetting = Forgetting(self.database)
         self.reports = Reports(self.database)
 

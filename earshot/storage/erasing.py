@@ -45,6 +45,7 @@ from earshot.storage.cases import WAITING
 from earshot.storage.columns import stored_json
 from earshot.storage.forgotten import author_hash, keep_arrivals_out, name_hash, post_hash, remember
 from earshot.storage.learnt import ChangeState
+from earshot.storage.queries import purge
 from earshot.storage.rows import author_of
 from earshot.storage.steps import lock_case, step
 from earshot.storage.tables import (
@@ -59,14 +60,16 @@ from earshot.storage.tables import (
     LessonRow,
     MentionRow,
     OfferRow,
+    QueryMatchRow,
     ReplyRow,
+    SavedQueryRow,
     table,
 )
 from earshot.storage.traces import Traces, is_telling
 
 _AUTHOR, _MENTION, _COPY_KEY, _CASE, _EVENT = table(AuthorRow), table(MentionRow), table(CopyKeyRow), table(CaseRow), table(EventRow)
 _OFFER, _ANSWER, _REPLY, _LABEL, _LESSON = table(OfferRow), table(AnswerRow), table(ReplyRow), table(LabelRow), table(LessonRow)
-_LEARNT = table(LearntRow)
+_LEARNT, _MATCH, _QUERY = table(LearntRow), table(QueryMatchRow), table(SavedQueryRow)
 
 _WHY = "the author was forgotten"
 _ON_ITS_WAY = "the author was forgotten while this was on its way: it may stand on the network"
@@ -235,8 +238,9 @@ class Erasing:
             self._on.execute(again.values(state=ChangeState.CURRENT.value))
 
     def _delete_what_hangs_on_posts(self) -> None:
-        for what, rows in (("labels", _LABEL), ("lessons", _LESSON), ("near-copy keys", _COPY_KEY)):
+        for what, rows in (("labels", _LABEL), ("lessons", _LESSON), ("near-copy keys", _COPY_KEY), ("matches of queries", _MATCH)):
             self._count(what, delete(rows).where(self._all_posts(rows.c.mention_id)))
+        purge(self._on, _QUERY.c.deleted_at.is_not(None))  # nobody could take their name out of these
 
     def _empty_cases(self) -> None:
         offers, answers = self._cases(_OFFER.c.case_id), self._cases(_ANSWER.c.case_id)

@@ -17,6 +17,7 @@ from earshot.storage.bulk import insert_rows, next_ids, rows_among, update_rows
 from earshot.storage.columns import stored_json, stored_time
 from earshot.storage.database import Database
 from earshot.storage.forgotten import unwanted
+from earshot.storage.matches import keep_matches
 from earshot.storage.originals import Earlier, Keys, Waiting, find_earlier, forget_keys, keep_keys
 from earshot.storage.rows import MENTION_FIELDS, author_of, joined_author, mention_of, scored_of, stored_mention
 from earshot.storage.settling import Judged, Routed, Settle, Settling
@@ -121,6 +122,7 @@ class Mentions:
                 cases = Settling(connection, routed, settle, now)
                 _insert_understood(connection, waiting, routed, cases.ids, source, now)
                 cases.write(connection)
+                keep_matches(connection, map(_matched, routed))
                 keep_keys(connection, {item.id: item.copy_keys for item in routed if item.copy_of is None})
         except IntegrityError as err:
             raise Conflict("another worker wrote one of these mentions or cases at this moment") from err
@@ -139,6 +141,7 @@ class Mentions:
                 cases = Settling(connection, batch, settle, now)
                 _finish(connection, batch, cases.ids)
                 cases.write(connection)
+                keep_matches(connection, map(_matched, batch))
                 forget_keys(connection, {item.id: item.copy_keys for item in batch if item.copy_of is not None})
         except IntegrityError as err:
             raise Conflict("another worker opened one of these cases at this moment") from err
@@ -287,6 +290,10 @@ def _finish(connection: Connection, batch: Sequence[Routed], cases: Mapping[str,
 
 def _understood(item: Routed, cases: Mapping[str, int]) -> tuple[str | None, int | None, int | None]:
     return stored_json(item.scored.scores), None if item.case_key is None else cases[item.case_key], item.copy_of
+
+
+def _matched(item: Routed) -> tuple[int, datetime, Sequence[int]]:
+    return item.id, item.scored.mention.posted_at, item.matched
 
 
 def _write_influence(connection: Connection, batch: Sequence[Routed]) -> None:

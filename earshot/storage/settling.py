@@ -36,6 +36,7 @@ class Judged(Struct, frozen=True, kw_only=True):
     priority: float = 0.0
     parts: tuple[tuple[str, float, str], ...] = ()
     copy_keys: tuple[int, ...] = ()
+    matched: tuple[int, ...] = ()  #: ids of the saved queries that it matches
 
 
 class Routed(Judged, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, Select, and_, case, literal, null
 from earshot.storage.bulk import rows_among
 from earshot.storage.columns import UtcTime
 from earshot.storage.database import Database
+from earshot.storage.matches import drop_matches
 from earshot.storage.originals import forget_keys
 from earshot.storage.sources import SourceState, SourceStatus, counted, month_of, status_of
 from earshot.storage.tables import GONE, MentionRow, SourceRow, table
@@ -117,6 +118,7 @@ def erase(connection: Connection, network: str, gone: Mapping[str, Sequence[int]
     """Erase the words, address and scores of mentions that are gone, by native id with the keys of the text; returns how many we had."""
     known = dict(rows_among(connection, _MENTION, ("native_id", "id"), "native_id", list(gone), network=network))
     forget_keys(connection, {id_: gone[native_id] for native_id, id_ in known.items()})
+    drop_matches(connection, known.values())
     erased = {"stage": GONE, "text": "", "url": "", "scores": None, "looked_at": None}
     connection.execute(update(_MENTION).where(_MENTION.c.id.in_(known.values())).values(erased))
     return len(known)

@@ -375,6 +375,43 @@ class SourceRow(SQLModel, table=True):
     closed_until: datetime | None = _time(nullable=True)  #: the moment before which its network wants no call
 
 
+class SavedQueryRow(SQLModel, table=True):
+    """What people look for, in our own query language, under a name."""
+
+    __tablename__ = "saved_query"
+    __table_args__ = (
+        Index(
+            "saved_query_name", "name", unique=True, sqlite_where=text("deleted_at IS NULL"), postgresql_where=text("deleted_at IS NULL")
+        ),
+    )
+    id: int | None = _id()
+    name: str
+    text: str = _text()
+    sources: Any = _json()  #: names of the sources that listen for it
+    not_by: Any = _json()  #: handles of authors that are left out
+    not_saying: Any = _json()  #: words and phrases that are left out
+    urgent: bool = False
+    version: int = 1  #: counts its changes
+    looked_to: int | None = Field(
+        default=None, sa_column=Column(_Id, nullable=True)
+    )  #: matched with stored mentions down to this id; 0: all
+    made_by: int | None = _link("account.id", nullable=True)
+    made_at: datetime = _time()
+    changed_by: int | None = _link("account.id", nullable=True)
+    changed_at: datetime = _time()
+    deleted_at: datetime | None = _time(nullable=True)
+
+
+class QueryMatchRow(SQLModel, table=True):
+    """A mention that a saved query matches. No foreign keys: they are written by the thousand, and a query may vanish meanwhile."""
+
+    __tablename__ = "query_match"
+    __table_args__ = (Index("query_match_posted", "query_id", "posted_at"),)
+    mention_id: int = Field(sa_column=Column(_Id, primary_key=True, autoincrement=False))
+    query_id: int = Field(sa_column=Column(_Id, primary_key=True, autoincrement=False))
+    posted_at: datetime = _time()
+
+
 class GapRow(SQLModel, table=True):
     __tablename__ = "gap"
     id: int | None = _id()

@@ -525,6 +525,7 @@ OURS = {
 LOOKED_THROUGH = {
     "article": {"slug", "title", "lang", "topic", "product", "body", "words"},
     "policy": {"version", "toml", "note"},
+    "saved_query": {"name", "text", "sources", "not_by", "not_saying"},
     "super_user": {"about"},
     "gap": {"why"},
     "source": {"cursor", "reason"},
