@@ -124,7 +124,7 @@ def listening(store: Store, rooms: Rooms, search: Search, **source: object) -> I
 
 def heard(store: Store, house: House) -> set[str]:
     """All texts, after one more poll."""
-    store.sources.wake("hn")
+    store.sources.wake("hn", now=NOW)
     house.listen("hn")
     return set(store.mentions.texts("hackernews", [str(n) for n in range(20)]).values())
 
