@@ -12,6 +12,7 @@ SOURCES = {
     "feed": "listener.feed:FeedSource",
     "hackernews": "listener.hackernews:HackerNewsSource",
     "lemmy": "listener.lemmy:LemmySource",
+    "mailbox": "listener.mailbox:MailboxSource",
     "mastodon": "listener.mastodon:MastodonSource",
     "reddit": "listener.reddit:RedditSource",
     "stackexchange": "listener.stackexchange:StackExchangeSource",

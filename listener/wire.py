@@ -61,7 +61,7 @@ class _Punctual(HTTPConnection):
     """A connection whose read timeout bounds the whole head of an answer, not each byte of it."""
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # urllib3 narrows http.client's answer too
-        with _alarm(self.timeout, self.sock.shutdown, socket.SHUT_RDWR):
+        with alarm(self.timeout, self.sock.shutdown, socket.SHUT_RDWR):
             return super().getresponse()
 
 
@@ -141,7 +141,7 @@ class Wire(HTTPAdapter):
         kwargs |= {"stream": True, "timeout": (min(CONNECT_SECONDS, self.deadline), self.deadline)}
         try:
             response = super().send(request, *args, **kwargs)
-            with response, _alarm(self.deadline - (monotonic() - started), response.raw.shutdown):
+            with response, alarm(self.deadline - (monotonic() - started), response.raw.shutdown):
                 body = self._read(response.raw)
         except (RequestException, HTTPError, OSError, ValueError) as err:
             raise self._trouble(err, late=monotonic() - started >= self.deadline) from err
@@ -236,7 +236,7 @@ def clean(text: object) -> str:
 
 
 @contextmanager
-def _alarm(seconds: float | None, ring: Callable[..., object], *args: object) -> Iterator[None]:
+def alarm(seconds: float | None, ring: Callable[..., object], *args: object) -> Iterator[None]:
     def quietly() -> None:
         with suppress(OSError, ValueError):  # the answer came whole a moment ago
             ring(*args)

@@ -43,6 +43,7 @@ NETWORKS = {
     "youtube": "YouTube",
     "appstore": "App Store",
     "feed": "Feed",
+    "mailbox": "Mail",
     "archive": "File",
 }
 LANGUAGES = {

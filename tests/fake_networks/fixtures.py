@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
-from fake_networks import appstore, bluesky, discourse, lemmy, mastodon, stackexchange, youtube
+from fake_networks import appstore, bluesky, discourse, lemmy, mailbox, mastodon, stackexchange, youtube
 from fake_networks.faults import Faults
 from fake_networks.web_socket import WebSockets
 from starlette.types import ASGIApp
@@ -331,3 +331,27 @@ def appstore_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Itera
 @pytest.fixture
 def youtube_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
     yield from _network("youtube", servers, youtube.app, _youtube, monkeypatch, world=youtube.world(_now))
+
+
+@pytest.fixture
+def mailbox_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    """Two servers that speak no HTTP: `app` is the mail house behind both, with its own faults."""
+    house = mailbox.MailHouse(mailbox.world(_now))
+    for variable, value in house.world.environ("mailbox").items():
+        monkeypatch.setenv(variable, value)
+    with mailbox.serve(house) as url:
+        network = FakeNetwork(
+            name="mailbox",
+            url=url,
+            world=house.world,
+            faults=Faults(_nobody_home),
+            reads="nowhere",
+            writes="nowhere",
+            query="",
+            items=lambda body: body,
+            reset=_retry_after,
+            main_secret="EARSHOT_SECRET_MAILBOX_PASSWORD",
+            app=house,
+        )
+        yield network
+        network.close()

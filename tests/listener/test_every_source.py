@@ -46,8 +46,14 @@ from listener.source import Posted, Source
 
 NAMES = ("x", "reddit", "mastodon", "bluesky", "lemmy", "discourse", "stackexchange", "appstore", "youtube")
 FAKES = {name: f"{name}_network" for name in NAMES}
+#: sources that speak another language than HTTP keep what is promised of all, too; their faults stand in tests of their own
+BEYOND_HTTP = {"mailbox": "mailbox_network"}
+everywhere = pytest.mark.parametrize("network", sorted(FAKES | BEYOND_HTTP), indirect=True)
 #: where people answer each other, and we answer them
 where_we_answer = pytest.mark.parametrize("network", sorted(set(FAKES) - {"stackexchange", "appstore", "youtube"}), indirect=True)
+wherever_we_answer = pytest.mark.parametrize(
+    "network", sorted((set(FAKES) | set(BEYOND_HTTP)) - {"stackexchange", "appstore", "youtube"}), indirect=True
+)
 #: where reading takes a key, if there is one
 where_a_key_is_read_with = pytest.mark.parametrize("network", sorted(set(FAKES) - {"bluesky", "appstore"}), indirect=True)
 
@@ -57,7 +63,7 @@ BARE_LIST = answers(200, body=b"[]")
 
 @pytest.fixture(params=sorted(FAKES))
 def network(request: pytest.FixtureRequest) -> FakeNetwork:
-    return request.getfixturevalue(FAKES[request.param])
+    return request.getfixturevalue((FAKES | BEYOND_HTTP)[request.param])
 
 
 def ids(mentions: list[Any]) -> list[str]:
@@ -72,7 +78,7 @@ def test_every_listed_source_loads_and_names_its_network(name: str) -> None:
     assert load(SOURCES, name, kind="source").network == name
 
 
-@where_we_answer
+@wherever_we_answer
 def test_a_missing_secret_is_named_before_anything_is_called(network: FakeNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in network.world.environ(network.name):
         monkeypatch.delenv(name)
@@ -81,7 +87,7 @@ def test_a_missing_secret_is_named_before_anything_is_called(network: FakeNetwor
     assert network.faults.calls == []
 
 
-@where_we_answer
+@wherever_we_answer
 def test_a_source_that_answers_must_know_its_account(network: FakeNetwork) -> None:
     with pytest.raises(ConfigurationError, match="account"):
         network.source(account="")
@@ -90,6 +96,7 @@ def test_a_source_that_answers_must_know_its_account(network: FakeNetwork) -> No
 # nothing lost, nothing doubled
 
 
+@everywhere
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
 def test_everything_is_heard_page_by_page(network: FakeNetwork, count: int) -> None:
     posted = [network.post(f"number {n}") for n in range(count)]
@@ -97,6 +104,7 @@ def test_everything_is_heard_page_by_page(network: FakeNetwork, count: int) -> N
     assert sorted(ids(heard)) == sorted(posted)
 
 
+@everywhere
 def test_350_new_posts_between_two_polls_are_all_heard(network: FakeNetwork) -> None:
     first = [network.post(f"early {n}", at=NOW - timedelta(hours=2)) for n in range(120)]
     source = network.source()
@@ -129,6 +137,7 @@ def test_a_new_source_reads_back_as_far_as_it_is_told_and_a_page_at_most_beyond(
         assert len(heard) <= len(wanted) + 100
 
 
+@everywhere
 def test_posts_of_the_same_moment_at_a_page_edge_are_all_heard(network: FakeNetwork) -> None:
     same = [network.post(f"same {n}", at=NOW) for n in range(130)]
     source = network.source()
@@ -139,6 +148,7 @@ def test_posts_of_the_same_moment_at_a_page_edge_are_all_heard(network: FakeNetw
     assert len(set(same + late)) == 260
 
 
+@everywhere
 def test_a_post_from_the_future_hides_nothing(network: FakeNetwork) -> None:
     source = network.source()
     network.post("normal", at=NOW)
@@ -149,6 +159,7 @@ def test_a_post_from_the_future_hides_nothing(network: FakeNetwork) -> None:
     assert set(late) <= set(ids(heard))
 
 
+@everywhere
 def test_after_a_crash_between_pages_the_stored_cursor_goes_on_without_a_gap(network: FakeNetwork) -> None:
     posted = [network.post(f"number {n}") for n in range(250)]
     first = network.source().fetch(None, now=NOW)
@@ -248,6 +259,7 @@ def test_whatever_one_field_of_a_post_says_the_other_posts_are_heard(network: Fa
             assert msgspec.json.decode(msgspec.json.encode(mention), type=Mention) == mention, spoilt[1]
 
 
+@everywhere
 def test_a_cursor_that_is_not_ours_is_refused_in_words(network: FakeNetwork) -> None:
     for cursor in ("{", "[]", '{"who": 1}', "null"):
         with pytest.raises(SourceConfused, match="cursor"):
@@ -258,6 +270,7 @@ def test_a_cursor_that_is_not_ours_is_refused_in_words(network: FakeNetwork) -> 
 # what a mention says
 
 
+@everywhere
 def test_text_is_as_the_author_wrote_it(network: FakeNetwork) -> None:
     text = '1 < 2 && "quoted" <script>alert(1)</script> &amp; https://a.example/p?x=1&y=2 😀 灯坏了'
     network.post(text)
@@ -283,7 +296,7 @@ def test_half_a_surrogate_pair_can_be_stored(network: FakeNetwork) -> None:
     assert mention.text.encode("utf-8")
 
 
-@where_we_answer
+@wherever_we_answer
 def test_replies_name_their_parent_and_thread(network: FakeNetwork) -> None:
     root = network.post("a question")
     child = network.post("me too", author="bob", reply_to=root)
@@ -293,6 +306,7 @@ def test_replies_name_their_parent_and_thread(network: FakeNetwork) -> None:
     assert {mention.thread_id for mention in heard.values()} == {network.thread_of(root)}
 
 
+@everywhere
 def test_times_are_aware_and_those_of_the_network(network: FakeNetwork) -> None:
     network.post("hello", at=NOW - timedelta(minutes=7))
     (mention,), _, _ = read_all(network.source())
@@ -300,7 +314,7 @@ def test_times_are_aware_and_those_of_the_network(network: FakeNetwork) -> None:
     assert mention.posted_at.tzinfo is not None
 
 
-@where_we_answer
+@wherever_we_answer
 def test_our_own_posts_never_come_back(network: FakeNetwork) -> None:
     asked = network.post("how do I reset the lamp?")
     source = network.source()
@@ -309,7 +323,7 @@ def test_our_own_posts_never_come_back(network: FakeNetwork) -> None:
     assert ids(read_all(source)[0]) == [asked]
 
 
-@where_we_answer
+@wherever_we_answer
 def test_the_author_answering_us_is_heard(network: FakeNetwork) -> None:
     asked = network.post("how do I reset the lamp?")
     source = network.source()
@@ -521,7 +535,7 @@ def test_a_reply_with_a_refused_key_asks_for_a_person_after_one_call(network: Fa
     assert sum(method == "POST" and network.writes in path for method, path in network.faults.calls) == 1
 
 
-@where_we_answer
+@wherever_we_answer
 def test_a_reply_to_a_post_that_is_gone_is_refused_for_good(network: FakeNetwork) -> None:
     asked = network.post("never mind")
     network.world.delete(network.name, asked)
@@ -529,7 +543,7 @@ def test_a_reply_to_a_post_that_is_gone_is_refused_for_good(network: FakeNetwork
         network.source().reply(asked, ANSWER, key="1")
 
 
-@where_we_answer
+@wherever_we_answer
 @pytest.mark.parametrize("text", ["", "   ", "long " * 5000], ids=["empty", "blank", "long"])
 def test_a_text_that_the_network_does_not_take_is_refused_for_good(network: FakeNetwork, text: str) -> None:
     asked = network.post("a question")
@@ -538,7 +552,7 @@ def test_a_text_that_the_network_does_not_take_is_refused_for_good(network: Fake
     assert network.world.replies(network.name) == []
 
 
-@where_we_answer
+@wherever_we_answer
 def test_a_source_that_may_not_answer_does_not(network: FakeNetwork) -> None:
     asked = network.post("a question")
     source = network.source(replies=False)
