@@ -55,6 +55,7 @@ class Move(StrEnum):
     QUEUE = "queue"  #: triage was sure, or a person confirmed
     DISMISS = "dismiss"  #: nobody needs to answer
     JOIN = "join"  #: a later mention joined; the state stays
+    EDIT = "edit"  #: the author changed a post; the state stays
     ESCALATE = "escalate"  #: one tier up, back to the queue
     RETIER = "retier"  #: a person chose another tier
     OFFER = "offer"
@@ -76,7 +77,7 @@ class Move(StrEnum):
 
 
 #: what happens beside the life of a case: the state stays, and there is nothing to go back to
-BESIDE = frozenset({Move.JOIN, Move.LABEL, Move.UNLABEL})
+BESIDE = frozenset({Move.JOIN, Move.EDIT, Move.LABEL, Move.UNLABEL})
 
 _LIVE = (State.REVIEW, State.QUEUED, State.OFFERED, State.ASSIGNED, State.APPROVAL)
 _DONE = (State.ANSWERED, State.SOLVED, State.CLOSED)

@@ -30,6 +30,8 @@ _CHUNK, _OVERLAP = 4 << 20, 4 << 10
 _ROWS = 100
 #: so many places are named
 _NAMED = 20
+#: where words of posts stand
+_POSTS = (("mention", "text"), ("mention_version", "text"))
 
 #: (how much is done, of how much) of what is under way
 Shown = Callable[[str, int, int], None]
@@ -210,7 +212,7 @@ def _look_through_tables(store: Store, search: _Search, proof: Proof, *, network
                 proof.elsewhere[str(passage.network)] += 1
             else:
                 proof.found += [f"{where}: their {kind}" for kind in sorted(hits.names)]
-            if (passage.table, column) == ("mention", "text"):
+            if (passage.table, column) in _POSTS:
                 said_by_others |= hits.pieces
             elif hits.pieces:
                 said.append((where, hits.pieces))

@@ -50,6 +50,7 @@ class Mention(Struct, frozen=True, kw_only=True):
     text: str  #: as the author wrote it; a title stands before the body, parted by a blank line
     url: str
     posted_at: datetime  #: aware; a naive time is refused
+    edited_at: datetime | None = None  #: when its author last changed it, where the network tells
     thread_id: str | None = None  #: the conversation on the network; None where unknown
     parent_id: str | None = None  #: native id of the post it replies to
     repost_of: str | None = None  #: native id of the original, where the network itself says it is a repost
@@ -63,6 +64,8 @@ class Mention(Struct, frozen=True, kw_only=True):
         if not self.network or not self.native_id:
             raise ValueError("Mention needs a network and a native_id")
         require_aware(self.posted_at, "Mention.posted_at")
+        if self.edited_at is not None:
+            require_aware(self.edited_at, "Mention.edited_at")
 
 
 class Score(Struct, frozen=True, array_like=True):

@@ -39,6 +39,7 @@ from earshot.rooms import Rooms
 from earshot.settings import SourceSettings
 from earshot.storage import Store
 from earshot.storage.arrivals import Heard
+from earshot.storage.cases import WAITING
 from earshot.storage.mentions import POISON_TRIES, Kept, Poll
 from earshot.storage.originals import Earlier, Waiting
 from earshot.storage.settling import Judged, Routed, Settled
@@ -133,23 +134,25 @@ def asking(name: str, *, what: str) -> Iterator[None]:
 def keep(store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | None = None) -> Kept:
     """Store mentions, to be understood later, with the keys that near copies share."""
     heard = [Heard(mention=mention, copy_keys=keys) for mention, keys in zip(mentions, _copy_keys(mentions), strict=True)]
-    return store.mentions.keep_new(heard, source=source, now=now, poll=poll)
+    return store.mentions.keep_new(heard, source=source, now=now, poll=poll, keys_of=_keys_of)
+
+
+def _keys_of(texts: Sequence[str]) -> list[tuple[int, ...]]:
+    from listener.near_copies import copy_keys
+
+    return copy_keys(texts)
 
 
 def _copy_keys(mentions: Sequence[Mention]) -> list[tuple[int, ...]]:
     """A declared repost is nobody's original, so nothing is looked for under its words."""
-    from listener.near_copies import copy_keys
-
-    keys = copy_keys([mention.text for mention in mentions])
+    keys = _keys_of([mention.text for mention in mentions])
     return [() if mention.repost_of else own for mention, own in zip(mentions, keys, strict=True)]
 
 
 def keys_of_deleted(store: Store, network: str, native_ids: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Those of the native ids that we know, with the keys by which their texts are found."""
-    from listener.near_copies import copy_keys
-
     texts = store.mentions.texts(network, native_ids)
-    return dict(zip(texts, copy_keys(list(texts.values())), strict=True))
+    return dict(zip(texts, _keys_of(list(texts.values())), strict=True))
 
 
 def _keep(store: Store, settings: SourceSettings, page: Page, *, worker: Worker, now: datetime) -> int:
@@ -308,7 +311,7 @@ def _unless_overtaken(write: Callable[[], _T]) -> _T:
 
 def _place(waiting: Sequence[Waiting], earlier: Earlier, *, judged: Sequence[Judged]) -> list[Routed]:
     """Judged mentions with their originals and their cases."""
-    copies = _copies(waiting, earlier)
+    copies, added = _copies(waiting, earlier), _added(waiting)
     return [
         Routed(
             id=w.id,
@@ -320,10 +323,21 @@ def _place(waiting: Sequence[Waiting], earlier: Earlier, *, judged: Sequence[Jud
             copy_keys=j.copy_keys,
             matched=j.matched,
             copy_of=copies[w.id][0] if w.id in copies else None,
-            case_key=_case_key(w.mention, j.route, copies.get(w.id)),
+            case_key=_case_key(w.mention, j.route, copies.get(w.id)) if w.id not in added else case_key(w.mention),
+            added=added.get(w.id),
         )
         for w, j in zip(waiting, judged, strict=True)
     ]
+
+
+def _added(waiting: Sequence[Waiting]) -> dict[int, str]:
+    """What is new in edited mentions that have their case already, by their ids."""
+    edited = [(w.id, (w.former, w.mention.text)) for w in waiting if w.former is not None]
+    if not edited:
+        return {}
+    from listener.edits import added
+
+    return dict(zip([id_ for id_, _ in edited], added([pair for _, pair in edited]), strict=True))
 
 
 def _case_key(mention: Mention, route: Route, copy: tuple[int, bool] | None) -> str | None:
@@ -370,6 +384,8 @@ def settle(case: Case | None, item: Routed) -> Settled:
     """What becomes of a case when a mention reaches it."""
     if case is None:
         return _open(item)
+    if item.added is not None:
+        return _hear_edit(case, item, item.added)
     joined: _Step = (Move.JOIN, "the author wrote again", {})
     if case.state is State.ANSWERED:
         return _hear_verdict(case, item, joined)
@@ -411,14 +427,48 @@ def _hear_verdict(case: Case, item: Routed, joined: _Step) -> Settled:
 
     [verdict] = judge([item.scored])
     if verdict.kind is Kind.SOLVED:
-        solved = replace(_touched(case, item), state=after(case.state, Move.SOLVE))
-        return Settled(case=solved, steps=(joined, (Move.SOLVE, verdict.reason, {})), helped=True)
+        return _solve(case, item, joined, verdict.reason)
     if verdict.kind is Kind.ASKS_AGAIN or item.route.tier is not Tier.NONE:
-        tier = max(case.tier, item.route.tier, key=lambda tier: tier.rank)
-        reopened = replace(_routed(case, item), state=after(case.state, Move.REOPEN), tier=tier, outcome=Outcome.AUTOMATIC, assignee=None)
-        steps = (joined, (Move.REOPEN, verdict.reason, {"tier": tier.value}))
-        return Settled(case=reopened, steps=steps, helped=verdict.helped)
+        return _reopen(case, item, joined, verdict.reason, helped=verdict.helped)
     return Settled(case=_touched(case, item), steps=(joined,))
+
+
+def _hear_edit(case: Case, item: Routed, added: str) -> Settled:
+    """An author who changes a post did not write again: that is noted. What they wrote anew may raise the case, or open a finished one."""
+    edited: _Step = (Move.EDIT, "the author edited the post", {})
+    is_harder = item.route.tier.rank > case.tier.rank
+    if case.state in (State.ANSWERED, State.SOLVED) and added:
+        return _hear_added(case, item, edited, added, is_harder=is_harder)
+    if case.state is State.CLOSED and added:
+        return _wake(case, item, edited)
+    if is_harder and case.state in WAITING:
+        return _raise(case, item, edited)
+    return Settled(case=_touched(case, item), steps=(edited,))
+
+
+def _hear_added(case: Case, item: Routed, edited: _Step, added: str, *, is_harder: bool) -> Settled:
+    """The verdict that stands in what was added after our answer. The rest of the post was answered, so that its scores tell nothing."""
+    from community_routing.verdict import Kind, judge
+
+    [verdict] = judge([ScoredMention(mention=replace(item.scored.mention, text=added), scores=())])
+    if verdict.kind is Kind.SOLVED and case.state is State.ANSWERED:
+        return _solve(case, item, edited, verdict.reason)
+    if verdict.kind is Kind.ASKS_AGAIN:
+        return _reopen(case, item, edited, verdict.reason, helped=verdict.helped)
+    if is_harder:
+        return _reopen(case, item, edited, item.route.reason, helped=None)
+    return Settled(case=_touched(case, item), steps=(edited,))
+
+
+def _solve(case: Case, item: Routed, spoke: _Step, reason: str) -> Settled:
+    solved = replace(_touched(case, item), state=after(case.state, Move.SOLVE))
+    return Settled(case=solved, steps=(spoke, (Move.SOLVE, reason, {})), helped=True)
+
+
+def _reopen(case: Case, item: Routed, spoke: _Step, reason: str, *, helped: bool | None) -> Settled:
+    tier = max(case.tier, item.route.tier, key=lambda tier: tier.rank)
+    reopened = replace(_routed(case, item), state=after(case.state, Move.REOPEN), tier=tier, outcome=Outcome.AUTOMATIC, assignee=None)
+    return Settled(case=reopened, steps=(spoke, (Move.REOPEN, reason, {"tier": tier.value})), helped=helped)
 
 
 def _wake(case: Case, item: Routed, joined: _Step) -> Settled:

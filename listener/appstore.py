@@ -100,6 +100,7 @@ class AppStoreSource:
             text=clip(_text(entry)),
             url=f"https://apps.apple.com/{country}/app/id{self._app}?see-all=reviews",
             posted_at=moment(_label(entry, "updated")),
+            edited_at=moment(_label(entry, "updated")),  # the feed tells no other time
             thread_id=clean(identifier(_label(entry, "id"))),
             likes=_number(entry.get("im:voteSum")),
         )

@@ -290,6 +290,7 @@ class BlueskySource:
             text=clip(_text(record)),
             url=self._page(native_id),
             posted_at=moment(record["createdAt"]),
+            edited_at=_at(event["time_us"]) if event["commit"]["operation"] == "update" else None,
             thread_id=clean(replied["root"]["uri"]) if replied else native_id,
             parent_id=clean(replied["parent"]["uri"]) if replied else None,
             lang_hint=json_api.language(next(iter(record.get("langs") or ()), None)),

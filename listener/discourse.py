@@ -163,6 +163,7 @@ class DiscourseSource:
             text=clip("\n\n".join(part for part in (title, _raw(item)) if part)),
             url=f"{self._api.url}/t/{topic}/{number}",
             posted_at=moment(item["created_at"]),
+            edited_at=moment(item["updated_at"]) if (count(item.get("version")) or 1) > 1 and item.get("updated_at") else None,
             thread_id=f"topic/{topic}@{self._api.host}",
             parent_id=self._global(parent) if parent is not None else None,
             likes=next((count(done.get("count")) for done in item.get("actions_summary") or () if done.get("id") == _LIKE), None),

@@ -175,6 +175,7 @@ class LemmySource:
             text=clip("\n\n".join(part for part in map(clean, texts) if part)),
             url=f"{self._api.url}/{native_id.partition('@')[0]}",
             posted_at=moment(said["published"]),
+            edited_at=moment(said["updated"]) if said.get("updated") else None,
             thread_id=f"post/{int(said['post_id'])}@{self._api.host}" if is_comment else native_id,
             parent_id=self._parent(said) if is_comment else None,
             likes=count(counts.get("upvotes")),

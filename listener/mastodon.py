@@ -171,6 +171,7 @@ class MastodonSource:
             text=_text(original or status),
             url=json_api.web_address(status.get("url")) or json_api.web_address(status["uri"]),
             posted_at=moment(status["created_at"]),
+            edited_at=moment(status["edited_at"]) if status.get("edited_at") else None,
             thread_id=self._global(roots.of(status)),
             parent_id=self._global(parent) if parent else None,
             repost_of=self._global(original["id"]) if original else None,

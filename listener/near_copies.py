@@ -36,7 +36,8 @@ _REPOST, _HANDLE = re.compile(r"rt(?<=\brt) *(?=@\w)"), re.compile(r"@\w+")
 _ENCLOSED = re.compile(r"#(\w+)#")
 _BETWEEN = re.compile(r"[^\w\n# ]+")  # spaces may stay: words are split apart afterwards
 _BETWEEN_ASCII = {point: " " for point in range(128) if _BETWEEN.match(chr(point))}
-_STATED = re.compile(
+#: a number or a negation: whatever else is alike, it makes another statement
+STATED = re.compile(
     r"\d+|\b(?:not?|never|nobody|nothing|none|without|cannot|(?:ai|are|ca|could|did|do|does|had|has|have|is|must|should|wa|was|were|wo|would)nt)\b|[不没沒未无無非别別]"
 )
 _UNSPACED = re.compile("[\u0800-\u0fff\u3000-\u9fff\U00010000-\U0010ffff]")
@@ -157,7 +158,7 @@ def _demands(short: str) -> tuple[float, int]:
 
 def _states(text: str) -> list[str]:
     """The numbers and negations in it, in order."""
-    return _STATED.findall(text)
+    return STATED.findall(text)
 
 
 def _agree_but_for_the_cut(short: str, head: str) -> bool:

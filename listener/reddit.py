@@ -263,6 +263,7 @@ class RedditSource:
             text=body if is_comment else "\n\n".join(part for part in (clean(data["title"]), body) if part),
             url=self._site + clean(data["permalink"]),
             posted_at=_moment(data["created_utc"]),
+            edited_at=_edited_at(data.get("edited")),
             thread_id=clean(data["link_id"]) if is_comment else native_id,
             parent_id=clean(data["parent_id"]) if is_comment else None,
             repost_of=data.get("crosspost_parent"),
@@ -391,6 +392,11 @@ def _is_gone(data: Mapping[str, Any]) -> bool:
 
 def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", html.unescape(text)).split())
+
+
+def _edited_at(edited: object) -> datetime | None:
+    """False for a post that nobody changed, True for some old ones of which Reddit forgot when."""
+    return None if isinstance(edited, bool) or not isinstance(edited, int | float) else _moment(edited)
 
 
 def _moment(seconds: float) -> datetime:

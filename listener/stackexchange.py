@@ -215,6 +215,7 @@ class StackExchangeSource:
             text=clip("\n\n".join(part for part in (title, body) if part)),
             url=json_api.web_address(item.get("link")),
             posted_at=_at(item["creation_date"]),
+            edited_at=_at(item["last_edit_date"]) if item.get("last_edit_date") else None,
             thread_id=native_id,
             likes=count(item.get("score")),
             replies=count(item.get("answer_count")),

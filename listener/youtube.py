@@ -149,6 +149,7 @@ class YouTubeSource:
             text=clip(clean(said["textDisplay"])),
             url=f"{SITE}/watch?v={clean(video)}&lc={native_id}" if video else f"{SITE}/channel/{clean(about['channelId'])}",
             posted_at=moment(said["publishedAt"]),
+            edited_at=_edited_at(said),
             thread_id=clean(identifier(parent)) if parent else native_id,
             parent_id=clean(identifier(parent)) if parent else None,
             likes=count(said.get("likeCount")),
@@ -221,6 +222,12 @@ def _author(said: Mapping[str, Any]) -> Author | None:
         name=name,
         url=json_api.web_address(said.get("authorChannelUrl")),
     )
+
+
+def _edited_at(said: Mapping[str, Any]) -> datetime | None:
+    """A comment that was never changed was last changed when it was written."""
+    changed = said.get("updatedAt")
+    return moment(changed) if changed and changed != said["publishedAt"] else None
 
 
 def _replies(thread: Any) -> list[Any]:

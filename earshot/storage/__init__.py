@@ -1,6 +1,6 @@
 """The only SQL of the house. Ask the store in the product's words: `store.cases.queue(…)`, `store.moves.confirm(…)`.
 
-mentions    kept with the cursor that brought them, claimed, written back with their cases
+mentions    kept with the cursor that brought them, claimed, written back with their cases; edited ones with their versions
 cases       the queue, the case page, what helped before
 moves       what people and the house do with a case, and taking it back
 handover    offers to super-users

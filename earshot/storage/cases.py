@@ -13,6 +13,7 @@ from earshot.case import AnswerState, Case, Event, Move, ReplyState, State, Tier
 from earshot.errors import BadInput
 from earshot.mention import Author, ScoredMention
 from earshot.storage.database import Database
+from earshot.storage.edits import Version, versions_of
 from earshot.storage.rows import case_of, joined_author, scored_of
 from earshot.storage.tables import AccountRow, AnswerRow, AuthorRow, CaseRow, EventRow, LabelRow, MentionRow, ReplyRow, table
 
@@ -72,6 +73,7 @@ class ThreadPost:
     scored: ScoredMention
     in_case: bool
     copies: int  #: near copies that are counted here
+    is_edited: bool = False  #: since we heard it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,7 @@ class CasePage:
     answers: tuple[WrittenAnswer, ...] = ()
     events: tuple[LoggedEvent, ...] = ()
     labels: Mapping[tuple[int, str], str] = field(default_factory=dict)  #: (mention, question) -> what a person said it is
+    versions: Mapping[int, tuple[Version, ...]] = field(default_factory=dict)  #: mention -> what it said before it was edited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +169,7 @@ class Cases:
         return Queue(items=tuple(_queue_item(row) for row in rows), total=total, counts=counts)
 
     def page(self, case_id: int) -> CasePage | None:
-        """Everything the case page shows, in five statements; None when there is no such case."""
+        """Everything the case page shows, in five statements, one more where posts were edited; None when there is no such case."""
         with self._db.reading() as connection:
             row = connection.execute(_one_case(case_id)).mappings().first()
             if row is None:
@@ -179,11 +182,13 @@ class Cases:
                 .where(_LABEL.c.mention_id.in_([p.id for p in posts]))
                 .order_by(_LABEL.c.id)
             ).all()
+            versions = versions_of(connection, [post.id for post in posts if post.is_edited])
         return replace(
             _page(row, posts),
             answers=tuple(_written(a) for a in answers),
             events=tuple(_logged(e) for e in events),
             labels={(mention, question): now_is for mention, question, now_is in labels},
+            versions=versions,
         )
 
     def glance(self, case_id: int) -> CasePage | None:
@@ -374,6 +379,7 @@ def _thread(connection: Connection, case: RowMapping, *, limit: int = 60) -> tup
             scored=scored_of(row, joined_author(row)),
             in_case=row["case_id"] == case["id"],
             copies=row["copies"],
+            is_edited=row["edits"] > 0,
         )
         for row in rows
     ]

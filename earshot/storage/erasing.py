@@ -63,13 +63,14 @@ from earshot.storage.tables import (
     QueryMatchRow,
     ReplyRow,
     SavedQueryRow,
+    VersionRow,
     table,
 )
 from earshot.storage.traces import Traces, is_telling
 
 _AUTHOR, _MENTION, _COPY_KEY, _CASE, _EVENT = table(AuthorRow), table(MentionRow), table(CopyKeyRow), table(CaseRow), table(EventRow)
 _OFFER, _ANSWER, _REPLY, _LABEL, _LESSON = table(OfferRow), table(AnswerRow), table(ReplyRow), table(LabelRow), table(LessonRow)
-_LEARNT, _MATCH, _QUERY = table(LearntRow), table(QueryMatchRow), table(SavedQueryRow)
+_LEARNT, _MATCH, _QUERY, _VERSION = table(LearntRow), table(QueryMatchRow), table(SavedQueryRow), table(VersionRow)
 
 _WHY = "the author was forgotten"
 _ON_ITS_WAY = "the author was forgotten while this was on its way: it may stand on the network"
@@ -82,7 +83,7 @@ _DAY = 86_400_000_000
 
 #: where others may name an author in their own words
 _SPOKEN = (
-    _MENTION.c.text, _MENTION.c.url, _AUTHOR.c.name, _AUTHOR.c.bio, _CASE.c.reason, _EVENT.c.reason, _OFFER.c.reason,
+    _MENTION.c.text, _MENTION.c.url, _VERSION.c.text, _AUTHOR.c.name, _AUTHOR.c.bio, _CASE.c.reason, _EVENT.c.reason, _OFFER.c.reason,
     _ANSWER.c.text, _ANSWER.c.note, _REPLY.c.text, _REPLY.c.error, _LABEL.c.note,
 )  # fmt: skip
 
@@ -133,6 +134,8 @@ class Erasing:
         cases = self._locked(theirs, _CASE.c.id, _CASE.c.state)
         self._open = [case["id"] for case in cases if State(case["state"]) in (State.NEW, *WAITING, State.SENDING)]
         self._cases = self._among([case["id"] for case in cases])
+        former = self._on.execute(select(_VERSION.c.text).where(self._all_posts(_VERSION.c.mention_id))).scalars()
+        self._texts += [text for text in former if text]
         self._names = self._called()
         self._counts = Counter({"posts": len(posts), "reposts of them by others": len(reposts), "cases": len(cases)})
 
@@ -238,7 +241,8 @@ class Erasing:
             self._on.execute(again.values(state=ChangeState.CURRENT.value))
 
     def _delete_what_hangs_on_posts(self) -> None:
-        for what, rows in (("labels", _LABEL), ("lessons", _LESSON), ("near-copy keys", _COPY_KEY), ("matches of queries", _MATCH)):
+        hang = {"former versions": _VERSION, "labels": _LABEL, "lessons": _LESSON, "near-copy keys": _COPY_KEY, "matches of queries": _MATCH}
+        for what, rows in hang.items():
             self._count(what, delete(rows).where(self._all_posts(rows.c.mention_id)))
         purge(self._on, _QUERY.c.deleted_at.is_not(None))  # nobody could take their name out of these
 

@@ -16,6 +16,7 @@ from earshot.storage.arrivals import Heard, Key, author_key, keep_authors, unkno
 from earshot.storage.bulk import insert_rows, next_ids, rows_among, update_rows
 from earshot.storage.columns import stored_json, stored_time
 from earshot.storage.database import Database
+from earshot.storage.edits import KeysOf, former_texts, newest, take_up
 from earshot.storage.forgotten import unwanted
 from earshot.storage.matches import keep_matches
 from earshot.storage.originals import Earlier, Keys, Waiting, find_earlier, forget_keys, keep_keys
@@ -60,26 +61,36 @@ class Poll:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """How many mentions were new, and how many were known already or our own."""
+    """How many mentions were new, how many were known already or our own, and how many of those were edited since."""
 
     new: int
     known: int
+    edited: int = 0
+
+
+def _unkept(texts: Sequence[str]) -> list[tuple[int, ...]]:
+    return [()] * len(texts)
 
 
 class Mentions:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def keep_new(self, heard: Sequence[Heard], *, source: str, now: datetime, poll: Poll | None = None) -> Kept:
+    def keep_new(self, heard: Sequence[Heard], *, source: str, now: datetime, poll: Poll | None = None, keys_of: KeysOf = _unkept) -> Kept:
         """Store what was not stored yet, to be understood later, with the cursor of the poll that brought it, in one transaction.
+
+        Of a known post that was edited since, the former words are kept, and the new ones understood as if it were new; `keys_of` tells the
+        keys under which the former ones were kept.
 
         Raises `Conflict` when the poll lost its lease meanwhile: then nothing is stored and the new holder reads the page again.
         """
-        keys, seen = {(h.mention.network, h.mention.native_id): h.copy_keys for h in heard}, stored_time(now)
+        arrived, seen = newest(heard), stored_time(now)
         with self._db.writing() as connection:
             if poll is not None:
                 _move_cursor(connection, poll, now)
-            mentions = unknown(connection, [h.mention for h in heard])
+            mentions = unknown(connection, [h.mention for h in arrived.values()])
+            again = arrived.keys() - {(m.network, m.native_id) for m in mentions}
+            edited = take_up(connection, {key: arrived[key] for key in again}, keys_of=keys_of, now=now)
             waiting = _placed(connection, mentions, keep_authors(connection, [m.author for m in mentions], now), now)
             insert_rows(
                 connection,
@@ -89,8 +100,9 @@ class Mentions:
                 otherwise="ON CONFLICT (network, native_id) DO NOTHING",
             )
             stored = self._stored(connection, [w.id for w in waiting])
-            keep_keys(connection, {w.id: keys[w.mention.network, w.mention.native_id] for w in waiting if w.id in stored})
-        return Kept(new=len(stored), known=len(heard) - len(stored))
+            new = {w.id: arrived[w.mention.network, w.mention.native_id].copy_keys for w in waiting if w.id in stored}
+            keep_keys(connection, new | edited)
+        return Kept(new=len(stored), known=len(heard) - len(stored), edited=len(edited))
 
     def _stored(self, connection: Connection, ids: Sequence[int]) -> set[int]:
         """Which of the mentions just written are ours; another worker may have brought the same post at this moment."""
@@ -174,6 +186,7 @@ class Mentions:
             ids = {row["author_id"] for row in rows if row["author_id"] is not None}
             found = connection.execute(select(_AUTHOR).where(_AUTHOR.c.id.in_(ids))).mappings() if ids else ()
             authors = {row["id"]: author_of(row) for row in found}
+            former = former_texts(connection, [row["id"] for row in rows if row["edits"] and row["case_id"] is not None])
         return [
             Waiting(
                 id=row["id"],
@@ -181,6 +194,7 @@ class Mentions:
                 author_id=row["author_id"],
                 seen_at=row["seen_at"],
                 tries=row["tries"],
+                former=former.get(row["id"]),
             )
             for row in sorted(rows, key=lambda row: row["id"])
         ]

@@ -26,6 +26,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     author_id: int | None
     seen_at: datetime
     tries: int
+    former: str | None = None  #: what it said when it was understood last, where it was edited since and has a case
 
 
 class Original(Struct, frozen=True, kw_only=True):

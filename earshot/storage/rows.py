@@ -18,6 +18,7 @@ MENTION_FIELDS = (
     "text",
     "url",
     "posted_at",
+    "edited_at",
     "thread_id",
     "parent_id",
     "repost_of",
@@ -42,8 +43,9 @@ def stored_author(author: Author) -> tuple[Any, ...]:
 def stored_mention(mention: Mention) -> tuple[Any, ...]:
     """The values of `MENTION_FIELDS` as the database stores them."""
     return (
-        mention.network, mention.native_id, mention.text, mention.url, stored_time(mention.posted_at), mention.thread_id, mention.parent_id,
-        mention.repost_of, mention.lang_hint, mention.company, mention.likes, mention.reposts, mention.replies,
+        mention.network, mention.native_id, mention.text, mention.url, stored_time(mention.posted_at), stored_time(mention.edited_at),
+        mention.thread_id, mention.parent_id, mention.repost_of, mention.lang_hint,
+        mention.company, mention.likes, mention.reposts, mention.replies,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, select
 
 from earshot.case import Case, Move, Route
 from earshot.mention import ScoredMention
@@ -25,6 +25,9 @@ _CURRENT = (
     "assignee", "reply_to", "state", "tier", "outcome", "reason", "rule", "policy",
     "due_at", "priority", "parts", "lang", "anger", "intent", "topics", "moved_at",
 )  # fmt: skip
+#: what an edit of the latest mention changes of it, and an edit of an earlier one
+_AS_EDITED = tuple(name for name in _CURRENT if name != "reply_to")
+_AS_EDITED_BEFORE = tuple(name for name in _AS_EDITED if name not in ("parts", "anger", "intent"))
 _OPENED = ("id", "key", "network", "author_id", "mention_id", "mentions", "replies", "opened_at", *_CURRENT)
 
 
@@ -46,6 +49,7 @@ class Routed(Judged, frozen=True, kw_only=True):
     author_id: int | None
     case_key: str | None  #: None: counted with its original, no case of its own
     copy_of: int | None = None
+    added: str | None = None  #: of an edited post that its case knows already: what its author wrote anew, "" where that is nothing
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -70,7 +74,9 @@ class Settling:
     def __init__(self, connection: Connection, batch: Sequence[Routed], settle: Settle, now: datetime) -> None:
         wanted = [(item.case_key, item) for item in batch if item.case_key is not None]
         self._at = now
-        self._known = _lock_cases(connection, {key for key, _ in wanted})
+        rows = _lock_cases(connection, {key for key, _ in wanted})
+        self._known = {key: case_of(row) for key, row in rows.items()}
+        self._latest: dict[str, int] = {key: row["reply_to"] for key, row in rows.items()}
         self._now: dict[str, Case] = {}  #: as it stands after the batch
         self._items: dict[str, list[Routed]] = {}
         self._steps: list[tuple[str, Routed, Move, str, Mapping[str, Any]]] = []
@@ -97,16 +103,25 @@ class Settling:
         for key, _, move, *_ in self._steps:
             if key in self._known:
                 leave(connection, self.ids[key], self._known[key].state, move, at=self._at)
-        touched = [
-            (*self._current(self._now[key], items[-1]), len(items), self.ids[key])
-            for key, items in self._items.items()
-            if key in self._known
-        ]
+        spoken = {key: [item for item in items if item.added is None] for key, items in self._items.items() if key in self._known}
+        touched = [(*self._current(self._now[key], items[-1]), len(items), self.ids[key]) for key, items in spoken.items() if items]
         # The author has the word again: replies of ours are counted from here.
         update_rows(connection, _CASE, (*_CURRENT, "+mentions"), touched, always="replies = 0, ")
+        self._write_edited(connection, [key for key, items in spoken.items() if not items])
         insert_rows(connection, _EVENT, ("case_id", "at", "actor", "move", "reason", "data"), self._events())
         for key, helped in self._verdicts.items():
             credit_answer(connection, self.ids[key], helped=helped)
+
+    def _write_edited(self, connection: Connection, keys: Sequence[str]) -> None:
+        """Cases in which the author only changed posts: replies go where they went, and the latest post says how the author feels."""
+        rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = {_AS_EDITED: [], _AS_EDITED_BEFORE: []}
+        for key in keys:
+            latest = next((item for item in reversed(self._items[key]) if item.id == self._latest[key]), None)
+            current = dict(zip(_CURRENT, self._current(self._now[key], latest or self._items[key][-1]), strict=True))
+            columns = _AS_EDITED if latest else _AS_EDITED_BEFORE
+            rows[columns].append((*(current[name] for name in columns), self.ids[key]))
+        for columns, those in rows.items():
+            update_rows(connection, _CASE, columns, those)
 
     def _opened(self, key: str, items: Sequence[Routed]) -> tuple[Any, ...]:
         """A new case, from its first mention and how it stands after the whole batch."""
@@ -141,7 +156,7 @@ class Settling:
             (
                 self.ids[key],
                 at,
-                "author" if move is Move.SOLVE else "triage",
+                "author" if move in (Move.SOLVE, Move.EDIT) else "triage",
                 move.value,
                 reason,
                 stored_json({**data, "mention": item.id}),
@@ -150,11 +165,11 @@ class Settling:
         ]
 
 
-def _lock_cases(connection: Connection, keys: Collection[str]) -> dict[str, Case]:
+def _lock_cases(connection: Connection, keys: Collection[str]) -> dict[str, RowMapping]:
     ids = [id_ for (id_,) in rows_among(connection, _CASE, ("id",), "key", list(keys))]
     if not ids:
         return {}
     known = select(_CASE).where(_CASE.c.id.in_(ids)).order_by(_CASE.c.id)
     if connection.dialect.name != "sqlite":
         known = known.with_for_update()
-    return {row["key"]: case_of(row) for row in connection.execute(known).mappings()}
+    return {row["key"]: row for row in connection.execute(known).mappings()}

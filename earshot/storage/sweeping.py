@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
-from sqlalchemy import Connection, RowMapping, Select, and_, case, literal, null, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, and_, case, delete, literal, null, or_, select, update
 
 from earshot.storage.bulk import rows_among
 from earshot.storage.columns import UtcTime
@@ -18,9 +18,9 @@ from earshot.storage.database import Database
 from earshot.storage.matches import drop_matches
 from earshot.storage.originals import forget_keys
 from earshot.storage.sources import SourceState, SourceStatus, counted, month_of, status_of
-from earshot.storage.tables import GONE, MentionRow, SourceRow, table
+from earshot.storage.tables import GONE, MentionRow, SourceRow, VersionRow, table
 
-_MENTION, _SOURCE = table(MentionRow), table(SourceRow)
+_MENTION, _SOURCE, _VERSION = table(MentionRow), table(SourceRow), table(VersionRow)
 
 
 class Quota(Struct, frozen=True, kw_only=True):
@@ -115,12 +115,16 @@ class Sweeping:
 
 
 def erase(connection: Connection, network: str, gone: Mapping[str, Sequence[int]]) -> int:
-    """Erase the words, address and scores of mentions that are gone, by native id with the keys of the text; returns how many we had."""
+    """Erase the words of mentions that are gone, former ones too, their address and scores; returns how many we had.
+
+    `gone`: native id -> the keys of the text.
+    """
     known = dict(rows_among(connection, _MENTION, ("native_id", "id"), "native_id", list(gone), network=network))
     forget_keys(connection, {id_: gone[native_id] for native_id, id_ in known.items()})
     drop_matches(connection, known.values())
-    erased = {"stage": GONE, "text": "", "url": "", "scores": None, "looked_at": None}
+    erased = {"stage": GONE, "text": "", "url": "", "scores": None, "looked_at": None, "edits": 0, "edited_at": None}
     connection.execute(update(_MENTION).where(_MENTION.c.id.in_(known.values())).values(erased))
+    connection.execute(delete(_VERSION).where(_VERSION.c.mention_id.in_(known.values())))
     return len(known)
 
 

@@ -80,6 +80,8 @@ class MentionRow(SQLModel, table=True):
     text: str = _text()
     url: str = _text()
     posted_at: datetime = _time()
+    edited_at: datetime | None = _time(nullable=True)  #: when its author last changed it, where the network tells
+    edits: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))  #: how often we saw it changed
     seen_at: datetime = _time()
     thread_id: str | None = None
     parent_id: str | None = None
@@ -98,6 +100,18 @@ class MentionRow(SQLModel, table=True):
     case_id: int | None = Field(default=None, sa_column=Column(_Id, nullable=True))
     scores: Any = _json()
     looked_at: datetime | None = _time(nullable=True)  #: when it was last seen on its network; None: nobody looks any more
+
+
+class VersionRow(SQLModel, table=True):
+    """What a mention said before its author edited it."""
+
+    __tablename__ = "mention_version"
+    id: int | None = _id()
+    mention_id: int = _link("mention.id", index=True)
+    text: str = _text()
+    since: datetime = _time()  #: from when to when we saw it so
+    until: datetime = _time()
+    understood: bool  #: whether it had been when it was changed
 
 
 class CopyKeyRow(SQLModel, table=True):

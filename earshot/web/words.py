@@ -112,6 +112,7 @@ _STEPS = {
     Move.QUEUE: "sent it to {tier}",
     Move.DISMISS: "closed it: nobody needs to answer",
     Move.JOIN: "added another mention",
+    Move.EDIT: "edited a post",
     Move.ESCALATE: "raised it to {tier}",
     Move.RETIER: "chose {tier}",
     Move.OFFER: "offered it to a super-user",
@@ -132,7 +133,7 @@ _STEPS = {
     Move.UNDO: "took back a step",
 }
 #: moves whose reason only says them again
-_SAY_ENOUGH = frozenset({Move.UNDO, Move.DRAFT, Move.ACCEPT, Move.ASSIGN, Move.SENT, Move.JOIN, Move.APPROVE, Move.EXPIRE})
+_SAY_ENOUGH = frozenset({Move.UNDO, Move.DRAFT, Move.ACCEPT, Move.ASSIGN, Move.SENT, Move.JOIN, Move.EDIT, Move.APPROVE, Move.EXPIRE})
 _ACTORS = {
     "triage": "Triage",
     "assign": "The matcher",

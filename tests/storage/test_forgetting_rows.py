@@ -19,7 +19,7 @@ from earshot.storage import Store
 from earshot.storage.erasing import Erased
 from earshot.storage.forgetting import words_of
 from earshot.storage.learnt import ChangeState
-from earshot.storage.tables import AnswerRow, AuthorRow, CaseRow, CopyKeyRow, LearntRow, MentionRow, OfferRow, ReplyRow, table
+from earshot.storage.tables import AnswerRow, AuthorRow, CaseRow, CopyKeyRow, LearntRow, MentionRow, OfferRow, ReplyRow, VersionRow, table
 from escalation.policy import default_policy
 
 LATER = NOW + timedelta(hours=1)
@@ -452,6 +452,15 @@ def test_looking_up_the_forgotten_costs_a_batch_the_same_few_statements_however_
     assert counts[0] == counts[1]
 
 
+def test_what_their_posts_said_before_goes_too_and_their_handle_is_masked_in_former_words_of_others(store: Store) -> None:
+    keep(store, post("1", WORDS), post("2", "ask @ana, she knows", by="ben"))
+    keep(store, post("1", "never mind"), post("2", "ask somebody", by="ben"))
+    erased = forget(store)
+    assert (erased.counts["former versions"], WORDS in erased.texts) == (1, True)
+    assert WORDS not in everything(store)
+    assert [row.text for row in rows(store, VersionRow)] == ["ask @…, she knows"]
+
+
 # ---- all or nothing
 
 
@@ -492,6 +501,7 @@ ERASED = {
     "mention": {
         "native_id", "text", "url", "thread_id", "parent_id", "repost_of", "lang_hint", "company", "source", "claimed_by", "scores",
     },
+    "mention_version": {"text"},
     "case_": {"key", "reason", "rule", "parts", "lang", "anger", "intent", "topics", "claimed_by"},
     "event": {"reason", "data"},
     "offer": {"reason", "pass_reason"},

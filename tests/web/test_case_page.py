@@ -6,6 +6,8 @@ import re
 from datetime import timedelta
 
 import pytest
+from houses import keep
+from msgspec.structs import replace
 from sites import Site
 from starlette.testclient import TestClient
 
@@ -52,6 +54,18 @@ def test_the_words_that_weighed_are_marked_in_the_post(site: Site, boss: TestCli
     page = boss.get(f"/cases/{case_id}").text
     assert "<mark title=" in page
     assert "Weighed:" in page
+
+
+def test_an_edited_post_shows_what_it_said_before_folded_away_and_harmless(site: Site, boss: TestClient) -> None:
+    case_id = site.hear("How do I pair it? <img src=x onerror=alert(1)>")
+    assert "former version" not in boss.get(f"/cases/{case_id}").text
+    [shown] = site.store.cases.page(case_id).posts
+    for text in ("How do I pair the hub?", "How do I pair the white hub?"):
+        keep(site.store, replace(shown.scored.mention, text=text), now=site.now)
+    page = boss.get(f"/cases/{case_id}").text
+    assert "· edited" in page
+    assert "<summary>2 former versions</summary>" in page
+    assert "How do I pair it? &lt;img src=x onerror=alert(1)&gt;" in page
 
 
 def test_a_note_of_the_time_travels_with_every_relative_one(site: Site, boss: TestClient, case_id: int) -> None:
