@@ -12,6 +12,7 @@ from earshot.mention import Mention
 from earshot.storage.arrivals import Heard, Key
 from earshot.storage.bulk import insert_rows, rows_among, update_rows
 from earshot.storage.columns import stored_time
+from earshot.storage.matches import drop_matches
 from earshot.storage.originals import forget_keys
 from earshot.storage.tables import GONE, HEARD, UNDERSTOOD, MentionRow, VersionRow, table
 
@@ -61,6 +62,7 @@ def take_up(connection: Connection, again: Mapping[Key, Heard], *, keys_of: Keys
         ("mention_id", "text", "since", "until", "understood"),
         [(row["id"], row["text"], stored_time(since.get(row["id"], row["seen_at"])), at, row["stage"] == UNDERSTOOD) for row in edited],
     )
+    drop_matches(connection, ids)
     forget_keys(connection, dict(zip(ids, keys_of([row["text"] for row in edited]), strict=True)))
     update_rows(
         connection,

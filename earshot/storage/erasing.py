@@ -241,7 +241,13 @@ class Erasing:
             self._on.execute(again.values(state=ChangeState.CURRENT.value))
 
     def _delete_what_hangs_on_posts(self) -> None:
-        hang = {"former versions": _VERSION, "labels": _LABEL, "lessons": _LESSON, "near-copy keys": _COPY_KEY, "matches of queries": _MATCH}
+        hang = {
+            "former versions": _VERSION,
+            "labels": _LABEL,
+            "lessons": _LESSON,
+            "near-copy keys": _COPY_KEY,
+            "matches of queries": _MATCH,
+        }
         for what, rows in hang.items():
             self._count(what, delete(rows).where(self._all_posts(rows.c.mention_id)))
         purge(self._on, _QUERY.c.deleted_at.is_not(None))  # nobody could take their name out of these
