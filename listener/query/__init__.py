@@ -9,7 +9,7 @@ near_misses(query, posts)          # what did it just miss, and why?
 from listener.query.grammar import read
 from listener.query.matching import Matcher, matches
 from listener.query.nearly import NearMiss, near_misses
-from listener.query.networks import DIALECTS, compile_for, unsearchable
+from listener.query.networks import DIALECTS, compile_for, unsearchable, widened
 from listener.query.reading import Post
 from listener.query.tree import Query, without, write
 
@@ -24,6 +24,7 @@ __all__ = [
     "near_misses",
     "read",
     "unsearchable",
+    "widened",
     "without",
     "write",
 ]

@@ -214,7 +214,9 @@ def _check_star(token: Token, said: str, cased: bool) -> None:
 
 def _fuzzy(token: Token) -> Node:
     word = words_of(token[1:])
-    if not word.isalpha() or is_spaceless(word[0]):
+    if word and is_spaceless(word[0]):
+        raise _Mistake(_column(token), f"~ knows no misspellings in this script: write out with OR how people type it: {word} OR …")
+    if not word.isalpha():
         raise _Mistake(_column(token), "~ looks for misspellings of one word of letters: ~lumifern")
     if len(word) < SHORTEST_FUZZY:
         raise _Mistake(

@@ -60,7 +60,7 @@ def _others(node: Node) -> Iterator[tuple[Node, str]]:
         case Term(said=said) if " " in said and said.replace(" ", "").isalnum():
             yield Term(said.replace(" ", "")), f"written together: {write(node)}"
         case Term(said=said, opens=False) if said.isascii() and said.isalpha() and len(said) >= _SHORTEST:
-            yield Fuzzy(said), f"a slip away from {said}"
+            yield Fuzzy(said, strict=False), f"a slip away from {said}"
             yield any_of(tuple(Term(f"{said[:cut]} {said[cut:]}") for cut in range(2, len(said) - 1))), f"written apart: {said}"
 
 

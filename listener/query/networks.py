@@ -7,10 +7,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from earshot.errors import BadInput, UnknownName
-from listener.query.tree import And, Field, Near, Node, Not, Or, Query, Term, all_of, anchors, any_of, write
+from listener.query.misspelling import FEWEST, MOST, misspellings
+from listener.query.tree import And, Field, Fuzzy, Near, Node, Not, Or, Query, Term, all_of, anchors, any_of, write
 from listener.query.words import is_spaceless, runs_of, words_of
 
 MOST_SEARCHES = 20  #: that one query may become on one network
@@ -38,16 +39,18 @@ class Dialect:
 def compile_for(query: Query, network: str, *, reserve: int = 0) -> list[str]:
     """Searches in the network's own words: each post that the network can show and that matches the query is found by at least one.
 
+    But for misspellings (`~`): where nothing else can be asked for, they are asked for as the likeliest of them.
+
     `reserve`: characters of each search that the caller needs. Empty where `network:` leaves this network out. Raises `BadInput` where
     nothing is left that the network can search for, and `UnknownName` for a network without a search.
     """
-    dialect = _dialect(network)
-    wide = _wider(query.tree, _Asked(network, dialect))
+    asked = _asked(query, network)
+    wide = _wider(query.tree, asked)
     if wide is False:
         return []
     if wide is True or not _may_stand_alone(wide):
         raise BadInput(_unsearchable(query, network))
-    fitting = _Fitting(dialect, dialect.longest - reserve)
+    fitting = _Fitting(asked.dialect, asked.dialect.longest - reserve)
     for tree in (wide, any_of(anchors(wide) or (wide,))):
         with suppress(_TooMany):
             return list(dict.fromkeys(map(fitting.write, fitting.searches(tree))))
@@ -56,11 +59,28 @@ def compile_for(query: Query, network: str, *, reserve: int = 0) -> list[str]:
 
 def unsearchable(query: Query, network: str) -> tuple[str, ...]:
     """The parts that the network's search does not know; they are checked here, among what it finds without them."""
-    asked = _Asked(network, _dialect(network))
+    asked = _asked(query, network)
     if _wider(query.tree, asked) is False:
         return ()
     left_out = (node for node, wanted in _parts(query.tree, True) if asked.leaf(node, wanted) is True)
     return tuple(dict.fromkeys(write(node) for node in left_out if not (isinstance(node, Field) and node.name == "network")))
+
+
+def widened(query: Query, network: str) -> Query | None:
+    """What the network is asked for at most, as a query of ours: what it matches is about what comes back. None where the network is left
+    out. Raises as `compile_for` does.
+    """
+    wide = _wider(query.tree, _asked(query, network))
+    if wide is True:
+        raise BadInput(_unsearchable(query, network))
+    return None if wide is False else replace(query, tree=wide)
+
+
+def _asked(query: Query, network: str) -> _Asked:
+    """Misspellings are left to the local check where the rest can be asked for, and only else spelt out."""
+    asked = _Asked(network, _dialect(network))
+    wide = _wider(query.tree, asked)
+    return asked if wide is False or (wide is not True and _may_stand_alone(wide)) else replace(asked, spells=True)
 
 
 def _dialect(network: str) -> Dialect:
@@ -85,6 +105,7 @@ def _unsearchable(query: Query, network: str) -> str:
 class _Asked:
     network: str
     dialect: Dialect
+    spells: bool = False  #: are misspellings asked for, each as it is written?
 
     def leaf(self, node: Node, wanted: bool) -> Node | bool:
         """What is asked of the network; True: everything, False: nothing."""
@@ -92,7 +113,14 @@ class _Asked:
             return (node.value == self.network) is wanted
         if not wanted:
             return Not(node) if self.dialect.says_not(node) else True
+        if isinstance(node, Fuzzy) and self.spells:
+            return self._spelt(node)
         return node if self.dialect.says(node) else _less(node, self.dialect)
+
+    def _spelt(self, fuzzy: Fuzzy) -> Node | bool:
+        most = FEWEST if self.dialect.either is None else MOST
+        written = tuple(term for word in (fuzzy.word, *misspellings(fuzzy.word, most)) if self.dialect.says(term := Term(word)))
+        return any_of(written) if written else True
 
 
 def _less(node: Node, dialect: Dialect) -> Node | bool:

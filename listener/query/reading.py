@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 from earshot.mention import Mention, ScoredMention
+from listener.query.ordinary import is_ordinary
 from listener.query.tree import And, Field, Followers, Fuzzy, Near, Node, Not, Or, Term
 from listener.query.words import TAIL, in_words, links_in_words, pattern, runs_of, token_starts, words_of
 
@@ -87,6 +88,7 @@ class Reading:
         self._hits = _scan(automata.words, self._forms)
         self._automata = automata
         self._cased: dict[int, str] = {}
+        self._starts: dict[str, Sequence[int]] = {}  #: a text in words -> where they begin
         self._fields: dict[str, Mapping[str | None, Posts]] = {}
         self._slips: dict[Fuzzy, Mapping[str, Posts]] = {}
 
@@ -150,7 +152,8 @@ class Reading:
         if not same:
             return []
         edits = cdist([fuzzy.word], same, scorer=OSA.distance, score_cutoff=fuzzy.slips)[0].tolist()
-        return [word for word, distance in zip(same, edits, strict=True) if distance <= fuzzy.slips]
+        near = [word for word, distance in zip(same, edits, strict=True) if distance <= fuzzy.slips]
+        return [word for word in near if word == fuzzy.word or not is_ordinary(word)] if fuzzy.strict else near
 
     @cached_property
     def _posts_of(self) -> Mapping[str, Posts]:
@@ -183,11 +186,21 @@ class Reading:
             case Fuzzy():
                 for word, posts in self.slips(node).items():
                     if post in posts:
-                        yield from _spans(self._forms[post], pattern(word))
+                        yield from self._spans_in(self._forms[post], pattern(word))
             case Term(cased=""):
-                yield from _spans(self._forms[post], term_pattern(node))
+                yield from self._spans_in(self._forms[post], term_pattern(node))
             case Term(cased=cased):
-                yield from _spans(self._cased_form(post), pattern(cased))
+                yield from self._spans_in(self._cased_form(post), pattern(cased))
+
+    def _spans_in(self, form: str, looked_for: str) -> Iterator[tuple[int, int]]:
+        end = len(form) if (tail := form.find(TAIL)) < 0 else tail
+        place = form.find(looked_for, 0, end)
+        if place >= 0 and form not in self._starts:
+            self._starts[form] = token_starts(form)
+        while place >= 0:
+            starts = self._starts[form]
+            yield bisect_left(starts, place), bisect_left(starts, place + len(looked_for))
+            place = form.find(looked_for, place + 1, end)
 
     # ---- what is read only where it is asked for
 
@@ -230,15 +243,6 @@ def _follows(left: Sequence[tuple[int, int]], right: Sequence[tuple[int, int]], 
         if place < len(begins) and begins[place] - end <= within:
             return True
     return False
-
-
-def _spans(form: str, looked_for: str) -> Iterator[tuple[int, int]]:
-    said = form.partition(TAIL)[0]
-    place = said.find(looked_for)
-    starts = token_starts(said) if place >= 0 else []
-    while place >= 0:
-        yield bisect_left(starts, place), bisect_left(starts, place + len(looked_for))
-        place = said.find(looked_for, place + 1)
 
 
 # ---- fields: (mention, post) -> value in small letters; None where a score would tell, and is not there

@@ -24,6 +24,7 @@ class Fuzzy:
 
     word: str
     slips: int = 1  #: letters too many, too few, wrong, or two that changed places
+    strict: bool = True  #: ordinary words are no misspellings of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def test_a_query_becomes_these_searches(network: str, query: str, searches: list
     ("network", "query", "named"),
     [
         ("x", "lamp*", "lamp*"),
-        ("x", "lumifern OR ~lumifern", "~lumifern"),
+        ("x", "lamp* OR ~lumifern", "lamp*"),
         ("x", "url:status", "url:"),
         ("reddit", "#lumifern", "#lumifern"),
         ("reddit", "🔥", "🔥"),
@@ -182,7 +182,7 @@ _SAID = [
     "#lamp",
     "#chair",
     "@jane",
-    "lampshad",
+    "lampshade",
     "🔥",
     "https://lumifern.com/help",
 ]
