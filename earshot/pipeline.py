@@ -108,9 +108,16 @@ def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Work
     except SourceError as err:
         _note_failure(store, settings, status, err, worker=worker, now=now, neighbours=neighbours)
         return new
-    pace = pacing.pace_after(status, settings, new=new, now=now)
-    pause = timedelta(0) if page.more and _affords(left, least) else pacing.interval(settings, pace)
-    store.sources.done(settings.name, worker=worker.name, next_poll_at=now + pause, state=SourceState.HEALTHY, pace=pace)
+    pace, is_spent = pacing.pace_after(status, settings, new=new, now=now), not _affords(left, least)
+    pause = timedelta(0) if page.more and not is_spent else pacing.interval(settings, pace)
+    if page.again is not None and not is_spent:
+        pause = min(pause, timedelta(seconds=page.again))
+    # A stream stays with who reads it: most networks let nobody open a second one.
+    held = None if page.again is None or is_spent else now + worker.lease
+    state = SourceState.THROTTLED if page.trouble else SourceState.HEALTHY
+    store.sources.done(
+        settings.name, worker=worker.name, next_poll_at=now + pause, state=state, reason=page.trouble, pace=pace, held_until=held
+    )
     log.info("polled", source=settings.name, new=new)
     return new
 

@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
 from earshot.storage.queries import SavedQuery
 from earshot.storage.sources import SourceState
-from listener.source import Asked, Listens, Source
+from listener.source import Asked, Listens, Source, Streams
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -90,8 +91,10 @@ def open_source(settings: SourceSettings, also: Sequence[Asked] = ()) -> Source:
     except (ImportError, AttributeError) as err:
         raise ConfigurationError(f"network {settings.network!r}: its package cannot be loaded ({err}); install it again") from err
     if settings.wanted or settings.network in DIALECTS:
-        return AskingSource(settings, make, also)
+        make = partial(AskingSource, make=make, also=also)
     source: Source = make(settings)
+    if settings.stream and not (isinstance(source, Streams) and source.streams):
+        raise ConfigurationError(f"source {settings.name!r}: we know no stream of {settings.network}; take stream = true away")
     return source
 
 
@@ -166,7 +169,8 @@ class House:
 
         for settings in self.settings.sources:
             # A tenth of the interval: the database knows when the poll is due, this only looks.
-            repeat(self.listen, min(max(settings.every / 10, 0.1), 5.0), settings.name)
+            seconds = 0.5 if settings.stream else min(max(settings.every / 10, 0.1), 5.0)
+            repeat(self.listen, seconds, settings.name)
             if settings.replies:
                 repeat(self.send, SEND, settings.name)
             if settings.sweep_hours:

@@ -33,6 +33,9 @@ class SourceSettings(BaseModel):
         300.0, gt=0, description="seconds between polls at most: in between, a source is polled as often as one new mention is expected"
     )
     urgent: bool = Field(False, description="poll at `every` even while it brings nothing")
+    stream: bool = Field(
+        False, description="hear posts as they are made, too, where the network has a stream: Mastodon, Reddit, X; polls go on beside it"
+    )
     url: str = Field("", description="another address of the network's API, such as a server of your own")
     account: str = Field("", description="our own handle there; its posts never come back as mentions")
     replies: bool = Field(False, description="may we answer there")

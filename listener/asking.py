@@ -14,7 +14,7 @@ from earshot.errors import BadInput, ConfigurationError, SourceConfused
 from earshot.mention import Mention
 from earshot.settings import SourceSettings
 from listener.query import DIALECTS, Matcher, Query, compile_for, read
-from listener.source import Asked, Metered, Page, Posted, Source, Sweeps, fetch_within
+from listener.source import Asked, Metered, Page, Posted, Source, Streams, Sweeps, fetch_within
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ class AskingSource:
     With `wanted`, `settings.query` stays as it is: the address of a feed, the places of Reddit, or words that narrow each search further.
     Without it, `query` is a search of its own, which lets through all that it finds. Each query has searches of its own: when another one
     comes or goes, theirs go on where they were. A network without a search gives all that it has, and what does not match is dropped here.
-    Deletions, gaps and costs pass through.
+    Deletions, gaps and costs pass through. With a stream, its own search has it, and the others are asked every `every` seconds.
     """
 
     def __init__(self, settings: SourceSettings, make: Callable[[SourceSettings], Source], also: Sequence[Asked] = ()) -> None:
@@ -38,6 +38,11 @@ class AskingSource:
         """
         self._settings, self._make = settings, make
         self._wanted, self._own = _wanted(settings)
+        if settings.stream and len(self._own) > 1:
+            raise ConfigurationError(
+                f"source {settings.name!r}, wanted: it takes {len(self._own)} searches on {settings.network}, where a key has one stream; "
+                "make it shorter, or take stream = true away"
+            )
         self._sources: dict[str, Source] = {}
         self.listen_for(also)
         #: answers and looks after posts: it stays, whatever is asked for
@@ -45,6 +50,7 @@ class AskingSource:
         self.network, self.keys_from = voice.network, voice.keys_from
         if isinstance(voice, Sweeps):
             self.looks, self.gone = voice.looks, voice.gone
+        self.streams = isinstance(voice, Streams) and voice.streams
         self.least_reads = voice.least_reads if isinstance(voice, Metered) else 1
 
     def listen_for(self, also: Sequence[Asked]) -> None:
@@ -65,7 +71,8 @@ class AskingSource:
         urgent = self._words_of(each for each in also if each.is_urgent)
         others = self._words_of(each for each in also if not each.is_urgent)
         own: Sequence[str | None] = [None] if self._wanted is None else self._own
-        return {_name_of(self._settings.query if search is None else search): search for search in (*urgent, *own, *others)}
+        in_turn = (*own, *urgent, *others) if self._settings.stream else (*urgent, *own, *others)
+        return {_name_of(self._settings.query if search is None else search): search for search in in_turn}
 
     def _source(self, name: str, search: str | None, *, alone: bool) -> Source | None:
         """What asks for it, as it is or made anew; None where the network takes no question but those of the queries."""
@@ -86,31 +93,40 @@ class AskingSource:
         return searches
 
     def _made(self, search: str | None) -> Source:
-        return self._make(self._settings.model_copy(update={"wanted": "", "query": self._settings.query if search is None else search}))
+        is_own = search is None or search in self._own
+        changes = {"wanted": "", "query": self._settings.query if search is None else search, "stream": self._settings.stream and is_own}
+        return self._make(self._settings.model_copy(update=changes))
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
         """The next page of the search whose turn it is. The cursor holds those of all searches; one that is new begins at its beginning."""
-        return self._fetch(cursor, lambda source, own: source.fetch(own, now=now))
+        return self._fetch(cursor, lambda source, own: source.fetch(own, now=now), now)
 
     def fetch_within(self, cursor: str | None, *, now: datetime, reads: int) -> Page:
         """`fetch`, within so many reads where the network's own source can keep to them."""
-        return self._fetch(cursor, lambda source, own: fetch_within(source, own, now=now, reads=reads))
+        return self._fetch(cursor, lambda source, own: fetch_within(source, own, now=now, reads=reads), now)
 
-    def _fetch(self, cursor: str | None, ask: Callable[[Source, str | None], Page]) -> Page:
-        cursors, turn = self._read_cursor(cursor)
+    def _fetch(self, cursor: str | None, ask: Callable[[Source, str | None], Page], now: datetime) -> Page:
+        cursors, turn, rested = self._read_cursor(cursor)
         names = list(self._sources)
         turn = turn if turn in self._sources else names[0]
         page = ask(self._sources[turn], cursors.get(turn))
         if names == [self._whole]:
             return page
-        following = turn if page.more else names[(names.index(turn) + 1) % len(names)]
+        following = turn if page.more or self._stays(page, rested, now) else names[(names.index(turn) + 1) % len(names)]
+        if following == names[0] != turn:
+            rested = now.timestamp()
+            page = replace(page, again=0.0 if self._settings.stream else None)
         known = {name: cursors.get(name) for name in names} | {turn: page.cursor}
         return replace(
             page,
             mentions=page.mentions if turn == self._whole else self._matching(page.mentions),
-            cursor=orjson.dumps({"searches": known, "turn": following}).decode(),
+            cursor=orjson.dumps({"searches": known, "turn": following, "rested": rested}).decode(),
             more=page.more or following != names[0],
         )
+
+    def _stays(self, page: Page, rested: float, now: datetime) -> bool:
+        """Whether a stream goes on while the other searches rest."""
+        return page.again is not None and 0 <= now.timestamp() - rested < self._settings.every
 
     @property
     def _whole(self) -> str | None:
@@ -120,15 +136,20 @@ class AskingSource:
     def _matching(self, mentions: Sequence[Mention]) -> tuple[Mention, ...]:
         return tuple(mention for mention, found in zip(mentions, self._matcher.match(mentions), strict=True) if found)
 
-    def _read_cursor(self, cursor: str | None) -> tuple[Mapping[str, str | None], str]:
+    def _read_cursor(self, cursor: str | None) -> tuple[Mapping[str, str | None], str, float]:
+        """(the cursor of each search, whose turn it is, when the last of them was read)"""
         if cursor is None:
-            return {}, ""
+            return {}, "", 0.0
         try:
             before = orjson.loads(cursor)
-            return {str(name): one if one is None else str(one) for name, one in before["searches"].items()}, str(before["turn"])
+            return (
+                {str(name): one if one is None else str(one) for name, one in before["searches"].items()},
+                str(before["turn"]),
+                float(before.get("rested", 0.0)),
+            )
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as err:
             if self._whole is not None:  # of the source alone, before anything else was asked of it
-                return {self._whole: cursor}, ""
+                return {self._whole: cursor}, "", 0.0
             raise SourceConfused("the cursor is not one of a source with `wanted`: delete it, and the source begins anew") from err
 
     def reply(self, parent_id: str, text: str, *, key: str) -> Posted:

@@ -20,6 +20,8 @@ from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings
 from listener import json_api
 from listener.json_api import UNREADABLE, JsonApi, Rejected, count, host_of, identifier, listed, moment
+from listener.live import Live, poll_cursor
+from listener.mastodon_stream import MastodonStream
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip, plain_text
 from listener.source import Looks, Page, Posted
@@ -48,6 +50,7 @@ class MastodonSource:
     network = "mastodon"
     keys_from = "the settings of your account there, under Development"
     looks = Looks(at_once=_LOOKS)
+    streams = True
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         json_api.require_account(settings)
@@ -55,7 +58,7 @@ class MastodonSource:
         self._name = settings.name
         self._query = settings.query.strip()
         self._tags = _tags(settings)
-        token = json_api.token_of(settings, "token", needed=settings.replies or not self._tags)
+        token = json_api.token_of(settings, "token", needed=settings.replies or settings.stream or not self._tags)
         self._api = JsonApi(
             settings,
             title="Mastodon",
@@ -66,9 +69,13 @@ class MastodonSource:
         )
         account = settings.account.strip("@ ").casefold()
         self._account = account.removesuffix(f"@{self._api.host}")
+        self._live = self._make_live(token, deadline) if settings.stream else None
         self._listings = ("tag" if self._tags else "search", *(("mentions",) if token and account else ()), "look")
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
+        return self._live.fetch(cursor, now=now) if self._live else self._poll(poll_cursor(cursor), now=now, reads=None)
+
+    def _poll(self, cursor: str | None, *, now: datetime, reads: int | None) -> Page:  # noqa: ARG002 - Mastodon counts no reads
         mark = Bookmark.load(cursor, settings=self._settings, now=now).begin(self._listings)
         if mark.turn == "look":
             return self._look(mark)
@@ -112,6 +119,22 @@ class MastodonSource:
 
     def close(self) -> None:
         self._api.close()
+        if self._live:
+            self._live.close()
+
+    def _make_live(self, token: str, deadline: float) -> Live:
+        if not self._tags:
+            raise ConfigurationError(f"source {self._name!r}: Mastodon streams tags only; set query to tags, or take stream = true away")
+        stream = MastodonStream(
+            self._settings,
+            api=self._api,
+            token=token,
+            tags=self._tags,
+            understand=self._mentions,
+            name_post=self._global,
+            deadline=deadline,
+        )
+        return Live(self._settings, poll=self._poll, stream=stream, deadline=deadline)
 
     # listings
 

@@ -1,5 +1,9 @@
 """Reddit, through praw: new submissions and comments of subreddits, or Reddit's own search, for hearing; our own account for answering.
 
+Reddit pushes nothing: what praw calls a stream asks for the newest hundred again and again, sleeps inside its generator, and remembers
+ids in memory, so that a burst of more than a hundred, a late post, or a restart loses posts (praw #1043). With `stream = true` our own
+listings are read at the pace of praw's streams instead, down to what was read before, with the cursor in the database.
+
 Secrets: `client_id` and `client_secret` of a script application; to answer also `password` of our account, or a `refresh_token`.
 """
 
@@ -39,6 +43,8 @@ _LONGEST_LISTING = 1000
 _ENOUGH_KNOWN = 10
 #: Posts show up late; only what is older than this counts as read.
 _OVERLAP_SECONDS = 60.0
+#: seconds between two rounds of a stream: after news, and at most, doubled from round to round without any
+SHORTEST_PAUSE, LONGEST_PAUSE = 2.0, 16.0
 #: A token this fresh that is refused was not refused for its age.
 _FRESH_SECONDS = 3600.0
 _GONE = ("[deleted]", "[removed]")
@@ -78,12 +84,18 @@ class _Cursor:
     turn: Kind = "submissions"
     submissions: _Reading = field(default_factory=_Reading)
     comments: _Reading = field(default_factory=_Reading)
+    pause: float = SHORTEST_PAUSE  #: of a stream, before its next round
 
     @classmethod
     def load(cls, cursor: str | None) -> _Cursor:
         try:
             stored: Any = orjson.loads(cursor) if cursor else {"turn": "submissions", "submissions": {}, "comments": {}}
-            return cls(turn=stored["turn"], submissions=_Reading(**stored["submissions"]), comments=_Reading(**stored["comments"]))
+            return cls(
+                turn=stored["turn"],
+                submissions=_Reading(**stored["submissions"]),
+                comments=_Reading(**stored["comments"]),
+                pause=float(stored.get("pause", SHORTEST_PAUSE)),
+            )
         except (ValueError, TypeError, KeyError) as err:
             raise SourceConfused("reddit: the stored cursor is not one of ours; delete it to begin again") from err
 
@@ -93,6 +105,11 @@ class _Cursor:
     @property
     def reading(self) -> _Reading:
         return self.submissions if self.turn == "submissions" else self.comments
+
+    def paced(self, times: Sequence[float]) -> _Cursor:
+        """After a page with posts of these times: news come in bursts."""
+        has_news = any(time > (self.reading.done or 0.0) for time in times)
+        return replace(self, pause=SHORTEST_PAUSE) if has_news else self
 
     def at(self, reading: _Reading) -> _Cursor:
         return replace(self, submissions=reading) if self.turn == "submissions" else replace(self, comments=reading)
@@ -120,6 +137,7 @@ class RedditSource:
     network = "reddit"
     keys_from = "https://www.reddit.com/prefs/apps"
     looks = Looks(at_once=_PAGE, per_call=1)
+    streams = True
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         if settings.replies and not settings.account:
@@ -127,6 +145,7 @@ class RedditSource:
                 f"source {settings.name!r} answers, so it needs account = our name there: it signs in, and its posts never come back"
             )
         self._name = settings.name
+        self._is_stream = settings.stream
         self._account = settings.account.removeprefix("u/")
         self._may_reply = settings.replies
         self._places = "+".join(_PLACE.findall(settings.query))
@@ -221,11 +240,14 @@ class RedditSource:
                 log.warning("post_skipped", source=self._name, native_id=str(name)[:40], why=type(err).__name__)
         reading, gap = self._advance(state.reading, times, after, len(things), now)
         more = reading.after is not None or reading.again
-        cursor = state.at(reading)
+        cursor = state.paced(times).at(reading)
         if not more and self._places:
             cursor = replace(cursor, turn=_NEXT[state.turn])
             more = state.turn == "submissions"
-        return Page(mentions=tuple(mentions), cursor=cursor.dump(), more=more, deleted=tuple(deleted), gap=gap, spent=1)
+        again = None
+        if self._is_stream:
+            again, cursor = cursor.pause, cursor if more else replace(cursor, pause=min(cursor.pause * 2, LONGEST_PAUSE))
+        return Page(mentions=tuple(mentions), cursor=cursor.dump(), more=more, deleted=tuple(deleted), gap=gap, spent=1, again=again)
 
     def _advance(self, reading: _Reading, times: list[float], after: str | None, count: int, now: datetime) -> tuple[_Reading, Gap | None]:
         """The reading after a page, and what Reddit withheld when it ended before anything that we know."""

@@ -34,6 +34,8 @@ class Page:
     deleted: tuple[str, ...] = ()  #: native ids that the network says are gone
     gap: Gap | None = None
     spent: int = 0  #: reads that the network counts against our quota
+    again: float | None = None  #: seconds after which a stream wants to be asked again, by the same worker; None: it is a poll like others
+    trouble: str = ""  #: what keeps us from the stream, while polls go on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,17 @@ class Metered(Protocol):
     least_reads: int
 
     def fetch_within(self, cursor: str | None, *, now: datetime, reads: int) -> Page: ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """What a source may promise besides: with `settings.stream` it hears posts as they are made, beside its polls.
+
+    Its pages then say by `again` when it is to be asked next. Between two calls it may hold what a network's stream has brought meanwhile;
+    what is lost with it, its polls find.
+    """
+
+    streams: bool
 
 
 @runtime_checkable

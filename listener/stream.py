@@ -41,7 +41,7 @@ def read_stream(url: str, *, name: str, only_public: bool, deadline: float, quie
         protocol = ClientProtocol(parse_uri(url), max_size=MOST_BYTES, extensions=[ClientPerMessageDeflateFactory()])
     except InvalidURI as err:
         raise SourceRefused(f"{name}: url of the source is no address of a stream; write it as wss://host") from err
-    with closing(_connect(url, name=name, only_public=only_public, until=until)) as connection:
+    with closing(connect(url, name=name, only_public=only_public, until=until)) as connection:
         yield from _Conversation(protocol, connection, name=name, until=until, quiet=quiet).messages()
 
 
@@ -128,13 +128,17 @@ class _Conversation:
         return SourceUnavailable(f"{self._name}: {why}; will be tried again")
 
 
-def _connect(url: str, *, name: str, only_public: bool, until: float) -> socket.socket:
-    """A connection to an address of the host in `url` that was checked, with TLS for wss."""
+def connect(url: str, *, name: str, only_public: bool, until: float) -> socket.socket:
+    """A connection to an address of the host in `url` that was checked, with TLS for wss and https.
+
+    Raises `SourceRefused` for a private address and a wrong certificate, `SourceUnavailable` where nobody answers. `until` is monotonic.
+    """
     there = urlsplit(url)
-    host, port = there.hostname or "", there.port or (443 if there.scheme == "wss" else 80)
+    is_secret = there.scheme in ("wss", "https")
+    host, port = there.hostname or "", there.port or (443 if is_secret else 80)
     try:
         plain = _open(host, port, name=name, only_public=only_public, until=until)
-        if there.scheme != "wss":
+        if not is_secret:
             return plain
         try:
             return _trust().wrap_socket(plain, server_hostname=host)

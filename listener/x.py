@@ -1,4 +1,4 @@
-"""X, through tweepy: recent search for hearing, our own account for answering.
+"""X, through tweepy: recent search for hearing, and the filtered stream beside it, if wanted; our own account for answering.
 
 Secrets: `bearer_token` to read; to answer also `consumer_key`, `consumer_secret`, `access_token` and `access_token_secret` of our account
 (OAuth 1.0a, because those do not expire).
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import orjson
@@ -24,6 +24,7 @@ from requests.exceptions import RequestException
 from earshot.errors import ConfigurationError, ReplyRefused, ReplyUnknown, SourceConfused, SourceError, SourceRefused
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings, secret
+from listener.live import Live, poll_cursor
 from listener.source import Gap, Looks, Page, Posted
 from listener.wire import DEADLINE_SECONDS, Denied, NoAnswer, Wire, clean, equip, variable
 
@@ -103,6 +104,7 @@ class XSource:
     keys_from = "https://developer.x.com"
     looks = Looks(at_once=_PAGE, per_post=1)
     least_reads = 10  #: X gives no smaller page
+    streams = True
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         if settings.replies and not settings.account:
@@ -119,12 +121,21 @@ class XSource:
         self._may_reply = settings.replies
         self._client = tweepy.Client(**keys, return_type=dict, wait_on_rate_limit=False)
         equip(self._client.session, Wire(name=settings.name, to=settings.url, deadline=deadline))
+        self._live = self._make_live(settings, keys["bearer_token"], deadline) if settings.stream else None
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
-        return self.fetch_within(cursor, now=now, reads=_PAGE)
+        return self._page_within(cursor, now=now, reads=None)
 
     def fetch_within(self, cursor: str | None, *, now: datetime, reads: int) -> Page:
-        window, size = _Window.load(cursor), min(max(reads, self.least_reads), _PAGE)
+        return self._page_within(cursor, now=now, reads=reads)
+
+    def _page_within(self, cursor: str | None, *, now: datetime, reads: int | None) -> Page:
+        if self._live:
+            return self._live.fetch(cursor, now=now, reads=reads)
+        return self._search(poll_cursor(cursor), now=now, reads=reads)
+
+    def _search(self, cursor: str | None, *, now: datetime, reads: int | None) -> Page:
+        window, size = _Window.load(cursor), min(max(reads or _PAGE, self.least_reads), _PAGE)
         with self._reading("bearer_token"):
             try:
                 body = self._client.search_recent_tweets(self._query, max_results=size, **window.params(), **_FIELDS)
@@ -176,29 +187,50 @@ class XSource:
 
     def close(self) -> None:
         self._client.session.close()
+        if self._live:
+            self._live.close()
 
     # reading
 
+    def _make_live(self, settings: SourceSettings, token: str, deadline: float) -> Live:
+        from listener.x_stream import XStream
+
+        stream = XStream(
+            settings,
+            token=token,
+            rule=self._query,
+            fields=_FIELDS,
+            understand=self._not_ours,
+            reading=partial(self._reading, "bearer_token"),
+            deadline=deadline,
+        )
+        return Live(settings, poll=self._search, stream=stream, deadline=deadline)
+
     def _page(self, window: _Window, body: Any) -> Page:
         items = _items(body, self._name)
-        includes = body.get("includes") or {}
-        people = {str(person.get("id")): person for person in includes.get("users", ()) if isinstance(person, dict)}
-        others = {str(post.get("id")): post for post in includes.get("tweets", ()) if isinstance(post, dict)}
         if body.get("errors"):
             log.warning("partial_page", source=self._name, errors=len(body["errors"]))
-        mentions, ids = [], []
+        mentions = self._mentions(items, body.get("includes") or {})
+        token = (body.get("meta") or {}).get("next_token")
+        following = window.follow([int(mention.native_id) for mention in mentions], token)
+        heard = tuple(m for m in mentions if not self._is_own(m))
+        return Page(mentions=heard, cursor=following.dump(), more=token is not None, spent=len(items))
+
+    def _not_ours(self, items: Sequence[Any], includes: Mapping[str, Any]) -> list[Mention]:
+        return [mention for mention in self._mentions(items, includes) if not self._is_own(mention)]
+
+    def _mentions(self, items: Sequence[Any], includes: Mapping[str, Any]) -> list[Mention]:
+        """What can be read of these posts; `includes` says who wrote them, and what they refer to."""
+        people = {str(person.get("id")): person for person in includes.get("users", ()) if isinstance(person, dict)}
+        others = {str(post.get("id")): post for post in includes.get("tweets", ()) if isinstance(post, dict)}
+        mentions = []
         for item in items:
             try:
-                mention = self._mention(item, people, others)
-                ids.append(int(mention.native_id))
+                mentions.append(self._mention(item, people, others))
             except (LookupError, TypeError, ValueError, AttributeError) as err:
                 native_id = item.get("id") if isinstance(item, dict) else None
                 log.warning("post_skipped", source=self._name, native_id=str(native_id)[:40], why=type(err).__name__)
-            else:
-                mentions.append(mention)
-        token = (body.get("meta") or {}).get("next_token")
-        heard = tuple(m for m in mentions if not self._is_own(m))
-        return Page(mentions=heard, cursor=window.follow(ids, token).dump(), more=token is not None, spent=len(items))
+        return mentions
 
     def _ask_differently(self, window: _Window, err: tweepy.BadRequest, now: datetime) -> Page:
         """X refused a part of the question. A token may have expired, and ids older than a week are not searched: say so, and go on."""

@@ -44,6 +44,12 @@ class SourceStatus:
     is_paused: bool  #: by a person
     closed_until: datetime | None  #: the moment before which its network wants no call
 
+    @property
+    def may_be_asked(self) -> bool:
+        """Whether its network takes calls: it does where nothing failed but its stream, for polls go on then."""
+        has_no_stream = self.state is SourceState.THROTTLED and not self.failures and self.closed_until is None
+        return self.state is SourceState.HEALTHY or has_no_stream
+
     def reads_in(self, now: datetime) -> int:
         """Posts that polls read so far in the month of `now`."""
         return self.reads if self.month == month_of(now) else 0
@@ -140,14 +146,16 @@ class Sources:
         failed: bool = False,
         pace: float | None = None,
         closed: bool = False,
+        held_until: datetime | None = None,
     ) -> None:
         """Give the lease back, saying when the next poll is due and why, and where it is known anew what the source is expected to bring.
 
-        `closed`: it is the network that wants no call before then. A source that a person paused meanwhile stays so.
+        `closed`: it is the network that wants no call before then. `held_until`: the lease is kept, for who reads a stream goes on with it.
+        A source that a person paused meanwhile stays so.
         """
         values: dict[str, Any] = {
-            "lease_by": None,
-            "lease_until": None,
+            "lease_by": None if held_until is None else worker,
+            "lease_until": held_until,
             "next_poll_at": next_poll_at,
             "state": case((_SOURCE.c.paused, _SOURCE.c.state), else_=state.value),
             "reason": case((_SOURCE.c.paused, _SOURCE.c.reason), else_=reason),

@@ -27,7 +27,7 @@ class _Order:
     forever: bool
 
     def matches(self, scope: Scope) -> bool:
-        return bool(self.faults) and self.path in scope["path"] and self.method in (None, scope["method"])
+        return bool(self.faults) and _is_at(self.path, scope["path"]) and self.method in (None, scope["method"])
 
     def next(self) -> Fault:
         return self.faults[0] if self.forever else self.faults.pop(0)
@@ -46,7 +46,7 @@ class Faults:
         self._lot: Callable[[Scope], Fault | None] = lambda _: None
 
     def on(self, path: str, *faults: Fault, method: str | None = None, forever: bool = False) -> None:
-        """The next calls whose path contains `path` go wrong, one fault each; `forever` repeats the first."""
+        """The next calls whose path contains `path` go wrong, one fault each; `forever` repeats the first. "$" is the end of a path."""
         self._orders.append(_Order(path, method, list(faults), forever))
 
     def by_lot(self, faults: Sequence[Fault], *, seed: int, share: float, method: str) -> None:
@@ -59,12 +59,16 @@ class Faults:
         self._orders, self._lot = [], lambda _: None
 
     def count(self, path: str) -> int:
-        return sum(path in called for _, called in self.calls)
+        return sum(_is_at(path, called) for _, called in self.calls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.calls.append((scope["method"], scope["path"]))
         fault = next((order.next() for order in self._orders if order.matches(scope)), None) or self._lot(scope)
         await (fault(self.app, scope, receive, send) if fault else self.app(scope, receive, send))
+
+
+def _is_at(part: str, path: str) -> bool:
+    return path.endswith(part[:-1]) if part.endswith("$") else part in path
 
 
 def answers(status: int, *, headers: Mapping[str, str] | None = None, body: bytes = b"{}") -> Fault:
@@ -175,6 +179,73 @@ def rewrites_bytes(change: Callable[[bytes], bytes]) -> Fault:
     async def fault(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         status, body = await _act(app, scope, receive)
         await _answer(send, status, change(body), {})
+
+    return fault
+
+
+def breaks_after(messages: int) -> Fault:
+    """A stream that is reset behind so many messages."""
+
+    async def fault(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        left = messages
+
+        async def count(message: Message) -> None:
+            nonlocal left
+            if message["type"] == "http.response.body":
+                if left == 0:
+                    _reset(send)
+                left -= 1
+            await send(message)
+
+        await app(scope, receive, count)
+
+    return fault
+
+
+def falls_silent_after(messages: int) -> Fault:
+    """A stream on which nothing comes behind so many messages, though nobody hangs up."""
+
+    async def fault(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        left = messages + 1  # the head
+
+        async def swallow(message: Message) -> None:
+            nonlocal left
+            if left > 0:
+                await send(message)
+            left -= 1
+
+        await app(scope, receive, swallow)
+
+    return fault
+
+
+def says_first(data: bytes) -> Fault:
+    """A stream that begins with these bytes."""
+
+    async def fault(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        async def insert(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.start":
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        await app(scope, receive, insert)
+
+    return fault
+
+
+def drips_messages(every: float = 0.005) -> Fault:
+    """A stream byte by byte."""
+
+    async def fault(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        async def drip(message: Message) -> None:
+            if message["type"] != "http.response.body":
+                await send(message)
+                return
+            for byte in message.get("body", b""):
+                await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+                await asyncio.sleep(every)
+
+        await app(scope, receive, drip)
 
     return fault
 

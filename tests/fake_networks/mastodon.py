@@ -1,22 +1,25 @@
 """A server that speaks the part of Mastodon's interface that listening and answering need.
 
-GET /api/v1/timelines/tag/:tag, /api/v2/search, /api/v1/notifications, /api/v1/statuses, /api/v1/statuses/:id and its /context;
-POST /api/v1/statuses. A post carries its place as a tag.
+GET /api/v1/timelines/tag/:tag, /api/v1/streaming/hashtag, /api/v2/instance, /api/v2/search, /api/v1/notifications, /api/v1/statuses,
+/api/v1/statuses/:id and its /context; POST /api/v1/statuses. A post carries its place as a tag.
 """
 
 from __future__ import annotations
 
+import asyncio
 import html
 import itertools
+import json
 import re
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from fake_networks.server_world import ServerWorld
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from earshot.demo.networks.world import Person, Post, Refused
@@ -52,12 +55,15 @@ class Mastodon(Starlette):
         self.world = world
         self.most = most
         self.left = left
+        self.thump = 15.0  #: seconds between two signs of life of a stream
         self.visibility: dict[str, str] = {}
         self.warnings: dict[str, str] = {}
         self.changes: dict[str, dict[str, Any]] = {}  #: what a status says otherwise
         self.keys: dict[str, str] = {}  #: idempotency key -> native id
         routes = {
             "/api/v1/timelines/tag/{tag}": self.tag,
+            "/api/v1/streaming/hashtag": self.stream,
+            "/api/v2/instance": self.instance,
             "/api/v2/search": self.search,
             "/api/v1/notifications": self.notifications,
             "/api/v1/statuses/{id}": self.status,
@@ -94,6 +100,43 @@ class Mastodon(Starlette):
         tags = {request.path_params["tag"].lower(), *(tag.lower() for tag in request.query_params.getlist("any[]"))}
         posts = [post for post in self._listed() if post.place.lower() in tags and self._visibility(post) == "public"]
         return self._page(request, [(_number(post), self._status(request, post)) for post in posts])
+
+    async def instance(self, request: Request) -> Response:
+        streaming = str(request.base_url).replace("http", "ws", 1).rstrip("/")
+        return JSONResponse({"domain": HOST, "version": "4.4.0", "configuration": {"urls": {"streaming": streaming}}})
+
+    async def stream(self, request: Request) -> Response:
+        if request.state.caller is None:
+            return _error(401, "Missing access token")
+        if "tag" not in request.query_params:
+            return _error(400, "Missing tag name parameter")
+        return StreamingResponse(self._told(request, self._now_shown(request)), media_type="text/event-stream")
+
+    async def _told(self, request: Request, shown: dict[str, Post]) -> AsyncIterator[bytes]:
+        """What is posted, edited and deleted from now on, and a comment from time to time."""
+        yield b":)\n"
+        last = time.monotonic()
+        while True:
+            with self.world.still():
+                now = self._now_shown(request)
+            changed = [post for i, post in now.items() if i not in shown or shown[i].edited_at != post.edited_at]
+            events = [
+                ("update" if post.native_id not in shown else "status.update", json.dumps(self._status(request, post))) for post in changed
+            ]
+            events += [("delete", i.partition("@")[0]) for i in shown if i not in now]
+            shown = now
+            for kind, said in events:
+                yield f"event: {kind}\ndata: {said}\n\n".encode()
+                last = time.monotonic()
+            if time.monotonic() - last >= self.thump:
+                yield b":thump\n"
+                last = time.monotonic()
+            await asyncio.sleep(0.02)
+
+    def _now_shown(self, request: Request) -> dict[str, Post]:
+        tag = request.query_params["tag"].lower()
+        posts = reversed(self.world.posts("mastodon"))
+        return {post.native_id: post for post in posts if post.place.lower() == tag and self._visibility(post) == "public"}
 
     async def search(self, request: Request) -> Response:
         if request.state.caller is None:

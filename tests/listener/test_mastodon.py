@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import structlog
 from fake_networks import mastodon
-from fake_networks.faults import answers, rewrites
+from fake_networks.faults import answers, rewrites, says_first
 from fake_networks.fixtures import NOW, FakeNetwork, read_all
 
 from earshot.errors import ConfigurationError, ReplyRefused, SourceConfused, SourceRefused, SourceUnavailable
+from listener import live
+from listener.source import Source
 
 
 def ids(mentions: list[Any]) -> set[str]:
@@ -398,3 +401,74 @@ def test_whether_a_reply_stands_below_a_post_that_is_gone_is_not_guessed(mastodo
     mastodon_network.world.delete("mastodon", asked)
     with pytest.raises(SourceConfused):
         source.find_reply(asked, "Hold the ring.")
+
+
+# the stream
+
+
+@pytest.fixture
+def streaming(mastodon_network: FakeNetwork, monkeypatch: pytest.MonkeyPatch) -> Source:
+    monkeypatch.setattr(live, "STRETCH_SECONDS", 0.2)
+    return mastodon_network.source(stream=True)
+
+
+def test_an_edit_in_the_stream_brings_the_new_words(mastodon_network: FakeNetwork, streaming: Source) -> None:
+    edited = mastodon_network.post("first words")
+    _, cursor, _ = read_all(streaming)
+    mastodon_network.world.edit("mastodon", edited, "better words", at=NOW)
+    heard, _, pages = read_all(streaming, cursor)
+    assert [(mention.native_id, mention.text) for mention in heard] == [(edited, "better words")]
+    assert len(pages) <= 3
+
+
+def test_a_deletion_in_the_stream_is_told(mastodon_network: FakeNetwork, streaming: Source) -> None:
+    gone = mastodon_network.post("regretted")
+    _, cursor, _ = read_all(streaming)
+    mastodon_network.world.delete("mastodon", gone)
+    _, _, pages = read_all(streaming, cursor)
+    assert [native_id for page in pages for native_id in page.deleted] == [gone]
+
+
+def test_what_is_posted_and_deleted_within_one_page_is_gone(mastodon_network: FakeNetwork, streaming: Source) -> None:
+    _, cursor, _ = read_all(streaming)
+    status = {"id": "7", "visibility": "public"}
+    told = f"event: update\ndata: {json.dumps(status)}\n\nevent: delete\ndata: 7\n\n"
+    mastodon_network.faults.on("/streaming/hashtag", says_first(told.encode()))
+    again = mastodon_network.source(stream=True)
+    heard, _, pages = read_all(again, cursor)
+    assert heard == []
+    assert [native_id for page in pages for native_id in page.deleted] == ["7@127.0.0.1"]
+
+
+def test_each_tag_has_its_line(mastodon_network: FakeNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "STRETCH_SECONDS", 0.5)
+    source = mastodon_network.source(stream=True, query="#lumifern #hub")
+    _, cursor, _ = read_all(source)
+    mastodon_network.post("one")
+    mastodon_network.post("two", place="hub")
+    heard, _, _ = read_all(source, cursor)
+    assert {mention.text for mention in heard} == {"lumifern: one", "lumifern: two"}
+    assert mastodon_network.faults.count("/streaming/hashtag") == 2
+
+
+def test_words_have_no_stream(mastodon_network: FakeNetwork) -> None:
+    with pytest.raises(ConfigurationError, match="tags only"):
+        mastodon_network.source(stream=True, query="lumifern")
+
+
+def test_a_stream_needs_a_token(mastodon_network: FakeNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EARSHOT_SECRET_MASTODON_TOKEN")
+    with pytest.raises(ConfigurationError, match="EARSHOT_SECRET_MASTODON_TOKEN"):
+        mastodon_network.source(stream=True, replies=False)
+
+
+@pytest.mark.parametrize("streaming_at", ["wss://stream.invalid", "http://127.0.0.1:9", 7, None, {}])
+def test_the_server_says_where_it_streams_and_without_it_polls_go_on(
+    mastodon_network: FakeNetwork, streaming: Source, streaming_at: object
+) -> None:
+    told = json.dumps({"configuration": {"urls": {"streaming": streaming_at}}}).encode()
+    mastodon_network.faults.on("/api/v2/instance", answers(200, body=told))
+    posted = mastodon_network.post("hello")
+    heard = streaming.fetch(None, now=NOW).mentions
+    assert [mention.native_id for mention in heard] == [posted]
+    assert mastodon_network.faults.count("/streaming") == (0 if isinstance(streaming_at, str) else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -248,3 +249,51 @@ def test_a_locked_thread_is_refused_for_good(reddit_network: FakeNetwork) -> Non
     reddit_network.faults.on(reddit_network.writes, answers(403))
     with pytest.raises(ReplyRefused, match="locked"):
         reddit_network.source().reply(asked, "Hold the ring.", key="1")
+
+
+# the pace of a stream
+
+
+def test_a_stream_is_asked_again_soon_after_news_and_ever_later_without(reddit_network: FakeNetwork) -> None:
+    source = reddit_network.source(stream=True)
+    cursor, pauses = None, []
+    for n in range(8):
+        if n in (0, 6):
+            reddit_network.post(f"number {n}", at=NOW + timedelta(minutes=n))
+        _, cursor, pages = read_all(source, cursor, now=NOW + timedelta(minutes=n))
+        pauses.append(pages[-1].again)
+    assert pauses == [2.0, 4.0, 8.0, 16.0, 16.0, 16.0, 2.0, 4.0]
+
+
+def test_without_a_stream_reddit_is_polled_as_it_was(reddit_network: FakeNetwork) -> None:
+    assert reddit_network.source().fetch(None, now=NOW).again is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bursts_late_ids_and_restarts_lose_nothing_of_a_stream(reddit_network: FakeNetwork, seed: int) -> None:
+    """praw #1043: 350 new items between two looks, and ids that show up late."""
+    draw = random.Random(seed)
+    source, cursor, now = reddit_network.source(stream=True), None, NOW
+    heard: set[str] = set()
+
+    def withhold(body: Any) -> Any:
+        children = body["data"]["children"]
+        body["data"]["children"] = [child for child in children if draw.random() < 0.9]
+        return body
+
+    for _ in range(6):
+        root = reddit_network.post("a thread", at=now)
+        for n in range(draw.choice([0, 3, 350])):
+            reddit_network.post(f"number {n}", at=now, reply_to=root)
+        if draw.random() < 0.5:
+            reddit_network.faults.on("/r/lumifern", rewrites(withhold))
+        if draw.random() < 0.3:
+            source = reddit_network.source(stream=True)
+        mentions, cursor, pages = read_all(source, cursor, now=now)
+        heard |= {mention.native_id for mention in mentions}
+        assert pages[-1].again is not None
+        now += timedelta(seconds=pages[-1].again)
+    reddit_network.faults.relent()
+    for _ in range(2):
+        heard |= {mention.native_id for mention in read_all(source, cursor, now=now)[0]}
+    assert heard == set(reddit_network.world.ids("reddit"))

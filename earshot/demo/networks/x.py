@@ -1,28 +1,29 @@
 """A server that speaks the part of X's API v2 that listening and answering need.
 
-GET /2/tweets/search/recent, /2/tweets, /2/tweets/:id, /2/users/me, /2/users/:id, /2/users/by/username/:name, /2/users/:id/tweets;
-POST /2/tweets; DELETE /2/tweets/:id; and /:handle/status/:id, the page that a person sees. Bearer and OAuth 1.0a tokens are known,
-signatures are not checked.
+GET /2/tweets/search/recent, /2/tweets/search/stream, /2/tweets/search/stream/rules, /2/tweets, /2/tweets/:id, /2/users/me, /2/users/:id,
+/2/users/by/username/:name, /2/users/:id/tweets; POST /2/tweets, /2/tweets/search/stream/rules; DELETE /2/tweets/:id; and
+/:handle/status/:id, the page that a person sees. Bearer and OAuth 1.0a tokens are known, signatures are not checked.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import html
 import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from hashlib import blake2s
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from earshot.demo.networks.search import QueryError, Seen, compile_query
@@ -31,6 +32,10 @@ from earshot.demo.networks.world import RECENT, Person, Post, Refused, World, sn
 
 LONGEST_POST = 280
 _WINDOW_SECONDS = 900
+#: that a rule of the filtered stream may have, and how many of them there may be
+_LONGEST_RULE, _MOST_RULES = 512, 25
+#: seconds between two looks at whether something new was posted
+_PACE = 0.02
 _LINK = re.compile(r"https?://[^\s<>\"]+")
 _OAUTH_TOKEN = re.compile(r'oauth_token="([^"]+)"')
 _PROBLEM = "https://api.twitter.com/2/problems/"
@@ -41,12 +46,17 @@ def serve(world: World, *, port: int = 0, limit: int | None = None, only_recent:
     return serve_app(app(world, limit=limit, only_recent=only_recent), port=port)
 
 
-def app(world: World, *, limit: int | None = None, only_recent: bool = False) -> Starlette:
-    """`limit`: calls of one token and address in fifteen minutes. `only_recent`: search knows only the last seven days, as X does."""
-    x = _X(world, limit=limit, only_recent=only_recent)
+def app(world: World, *, limit: int | None = None, only_recent: bool = False, keep_alive: float = 20.0) -> Starlette:
+    """`limit`: calls of one token and address in fifteen minutes. `only_recent`: search knows only the last seven days, as X does.
+    `keep_alive`: seconds after which a silent stream says that it is there.
+    """
+    x = _X(world, limit=limit, only_recent=only_recent, keep_alive=keep_alive)
     return Starlette(
         routes=[
             Route("/2/tweets/search/recent", x.signed(x.search)),
+            Route("/2/tweets/search/stream", x.signed(x.stream)),
+            Route("/2/tweets/search/stream/rules", x.signed(x.rules)),
+            Route("/2/tweets/search/stream/rules", x.signed(x.change_rules), methods=["POST"]),
             Route("/2/tweets", x.signed(x.several)),
             Route("/2/tweets", x.signed(x.create), methods=["POST"]),
             Route("/2/tweets/{id}", x.signed(x.one)),
@@ -70,10 +80,14 @@ class _Problem(Exception):
 
 
 class _X:
-    def __init__(self, world: World, *, limit: int | None, only_recent: bool) -> None:
+    def __init__(self, world: World, *, limit: int | None, only_recent: bool, keep_alive: float) -> None:
         self.world = world
         self.limit = limit
         self.only_recent = only_recent
+        self.keep_alive = keep_alive
+        self.standing: dict[str, dict[str, str]] = {}  #: rules of the stream, by id
+        self.rule_ids = count(1_900_000_000_000_000_000)
+        self.listeners = 0
         self.calls: dict[tuple[str, str], deque[float]] = {}
 
     def signed(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -108,6 +122,91 @@ class _X:
         within = self._within(request, token="next_token")  # noqa: S106 - the name of a parameter
         found = (p for p in within if (earliest is None or p.at >= earliest) and matches(self._seen(p)))
         return self._listing(request, found, least=10)
+
+    async def stream(self, request: Request) -> Response:
+        if self.listeners:
+            raise _Problem(
+                429,
+                title="ConnectionException",
+                detail="This stream is currently at the maximum allowed connection limit.",
+                connection_issue="TooManyConnections",
+                type=f"{_PROBLEM}streaming-connection",
+            )
+        return StreamingResponse(self._told(request, len(self.world.ids("x"))), media_type="application/json; charset=utf-8")
+
+    async def _told(self, request: Request, told: int) -> AsyncIterator[bytes]:
+        """Every post from now on that a rule wants, on a line of its own; an empty line from time to time."""
+        self.listeners += 1
+        try:
+            last = time.monotonic()
+            while True:
+                with self.world.still():
+                    new = self.world.ids("x")[told:]
+                    events = [event for i in new if (post := self.world.find("x", i)) and (event := self._event(request, post))]
+                told += len(new)
+                if not events and time.monotonic() - last >= self.keep_alive:
+                    events = [b""]
+                for event in events:
+                    yield event + b"\r\n"
+                    last = time.monotonic()
+                await asyncio.sleep(_PACE)
+        finally:
+            self.listeners -= 1
+
+    def _event(self, request: Request, post: Post) -> bytes:
+        wanted = [
+            {"id": rule["id"], "tag": rule.get("tag", "")}
+            for rule in self.standing.values()
+            if compile_query(rule["value"])(self._seen(post))
+        ]
+        if not wanted or post.deleted:
+            return b""
+        body = self._with_expansions(request, [post])
+        return orjson.dumps(body | {"data": body["data"][0], "matching_rules": wanted})
+
+    async def rules(self, request: Request) -> Response:  # noqa: ARG002 - a handler takes a request
+        rules = list(self.standing.values())
+        body = {"data": rules} if rules else {}
+        return _json(body | {"meta": {"sent": _moment(self.world.now()), "result_count": len(rules)}})
+
+    async def change_rules(self, request: Request) -> Response:
+        try:
+            body = orjson.loads(await request.body())
+            new = [(str(rule["value"]), str(rule.get("tag", ""))) for rule in body.get("add", ())]
+            old = [str(i) for i in body.get("delete", {}).get("ids", ())]
+        except (ValueError, LookupError, TypeError, AttributeError) as err:
+            raise _bad(add="", message="The request body is not valid JSON") from err
+        for native_id in old:
+            self.standing.pop(native_id, None)
+        added: list[dict[str, str]] = []
+        problems: list[dict[str, Any]] = []
+        for value, tag in new:
+            if problem := self._problem_of(value):
+                problems.append(problem)
+            else:
+                rule = {"id": str(next(self.rule_ids)), "value": value} | ({"tag": tag} if tag else {})
+                self.standing[rule["id"]] = rule
+                added.append(rule)
+        summary = {"created": len(added), "not_created": len(problems), "deleted": len(old)}
+        answer: dict[str, Any] = {"meta": {"sent": _moment(self.world.now()), "summary": summary}}
+        answer |= {name: found for name, found in (("data", added), ("errors", problems)) if found}
+        if problems and not added and problems[0]["title"] == "Invalid Rule":
+            return _json(answer | {"title": "Invalid Request", "type": f"{_PROBLEM}invalid-request"}, 400)
+        return _json(answer, 201 if added else 200)
+
+    def _problem_of(self, value: str) -> dict[str, Any]:
+        """What X says against a new rule; nothing where it takes it."""
+        same = next((rule["id"] for rule in self.standing.values() if rule["value"] == value), None)
+        if same:
+            return {"value": value, "id": same, "title": "DuplicateRule", "type": f"{_PROBLEM}duplicate-rules"}
+        if len(self.standing) >= _MOST_RULES:
+            return {"value": value, "title": "RulesCapExceeded", "type": f"{_PROBLEM}rule-cap"}
+        try:
+            compile_query(value)
+            why = f"Rule is longer than {_LONGEST_RULE} characters." if len(value) > _LONGEST_RULE else ""
+        except QueryError as err:
+            why = str(err)
+        return {"value": value, "details": [why], "title": "Invalid Rule", "type": f"{_PROBLEM}invalid-rules"} if why else {}
 
     async def timeline(self, request: Request) -> Response:
         whose = self._by_id(request.path_params["id"])
