@@ -298,12 +298,21 @@ def test_reads_of_a_new_month_begin_at_nothing(store: Store, x_network: FakeNetw
 def test_a_source_that_is_not_healthy_is_left_alone(watch: Watch, looks: Callable[[], int], state: SourceState) -> None:
     watch.network.post("how do I pair the hub?")
     watch.hear()
-    watch.store.sources.mark(watch.network.name, state=state, reason="so")
+    watch.store.sources.fell(watch.network.name, next_poll_at=watch.now, state=state, reason="so")
     if state is SourceState.PAUSED:
         watch.store.sources.pause(watch.network.name, reason="so")
     before = looks()
     assert watch.sweep(after=DAY) == 0
     assert looks() == before
+
+
+def test_a_source_that_lacks_only_its_stream_looks_after_its_posts(watch: Watch, looks: Callable[[], int]) -> None:
+    watch.network.post("how do I pair the hub?")
+    watch.hear()
+    watch.store.sources.mark(watch.network.name, state=SourceState.THROTTLED, reason="there is no stream just now; until then polls go on")
+    before = looks()
+    watch.sweep(after=DAY)
+    assert looks() > before
 
 
 def test_a_sweep_that_fails_ends_in_the_state_of_the_source_and_erases_nothing(watch: Watch) -> None:
