@@ -43,27 +43,30 @@ class Faults:
         self.app = app
         self.calls: list[tuple[str, str]] = []
         self._orders: list[_Order] = []
-        self._lot: Callable[[Scope], Fault | None] = lambda _: None
+        self._lots: dict[str, Callable[[], Fault | None]] = {}
 
     def on(self, path: str, *faults: Fault, method: str | None = None, forever: bool = False) -> None:
         """The next calls whose path contains `path` go wrong, one fault each; `forever` repeats the first. "$" is the end of a path."""
         self._orders.append(_Order(path, method, list(faults), forever))
 
     def by_lot(self, faults: Sequence[Fault], *, seed: int, share: float, method: str) -> None:
-        """This share of calls goes wrong, each with a fault that is drawn."""
+        """This share of the calls of a method goes wrong, each with a fault that is drawn."""
         draw = random.Random(seed)
-        self._lot = lambda scope: draw.choice(faults) if scope["method"] == method and draw.random() < share else None
+        self._lots[method] = lambda: draw.choice(faults) if draw.random() < share else None
 
     def relent(self) -> None:
         """From now on all goes well."""
-        self._orders, self._lot = [], lambda _: None
+        self._orders, self._lots = [], {}
 
     def count(self, path: str) -> int:
         return sum(_is_at(path, called) for _, called in self.calls)
 
+    def _drawn(self, method: str) -> Fault | None:
+        return self._lots[method]() if method in self._lots else None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.calls.append((scope["method"], scope["path"]))
-        fault = next((order.next() for order in self._orders if order.matches(scope)), None) or self._lot(scope)
+        fault = next((order.next() for order in self._orders if order.matches(scope)), None) or self._drawn(scope["method"])
         await (fault(self.app, scope, receive, send) if fault else self.app(scope, receive, send))
 
 
