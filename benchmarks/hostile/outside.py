@@ -166,7 +166,7 @@ class OnCall:
         with contextlib.suppress(StorageError):
             for source in self.store.sources.statuses():
                 if source.next_poll_at is not None and source.next_poll_at > until:
-                    self.store.sources.wake(source.name)
+                    self.store.sources.wake(source.name, now=until - LONGEST_SILENCE)
                     self.happened["source woken by a person"] += 1
 
 
