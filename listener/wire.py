@@ -126,7 +126,7 @@ class Wire(HTTPAdapter):
         self.only_public = only_public
         self.to = to.rstrip("/")
         self.deadline = deadline
-        self._shut_until: datetime | None = None
+        self._shut: dict[str, datetime] = {}  # path, "" for all of them -> when its next window opens
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -135,7 +135,8 @@ class Wire(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = dict(zip(("http", "https"), pools, strict=True))
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        self._wait_for_the_window()
+        path = urlsplit(request.url or "").path
+        self._wait_for_the_window(path)
         started = monotonic()
         self._readdress(request)
         kwargs |= {"stream": True, "timeout": (min(CONNECT_SECONDS, self.deadline), self.deadline)}
@@ -147,6 +148,7 @@ class Wire(HTTPAdapter):
             raise self._trouble(err, late=monotonic() - started >= self.deadline) from err
         if monotonic() - started >= self.deadline:  # cut inside the head, an answer looks whole
             raise self._trouble(TimeoutError(), late=True)
+        self._note_the_window(path, response)
         return self._judge(_whole(response, body))
 
     def _readdress(self, request: PreparedRequest) -> None:
@@ -154,9 +156,11 @@ class Wire(HTTPAdapter):
             there = urlsplit(request.url)
             request.url = self.to + there.path + (f"?{there.query}" if there.query else "")
 
-    def _wait_for_the_window(self) -> None:
-        if self._shut_until is not None and datetime.now(UTC) < self._shut_until:
-            raise SourceUnavailable(f"{self.name}: this window's calls are used up; waiting for the next", retry_at=self._shut_until)
+    def _wait_for_the_window(self, path: str) -> None:
+        now = datetime.now(UTC)
+        opens = max(self._shut.get("", now), self._shut.get(path, now))
+        if opens > now:
+            raise SourceUnavailable(f"{self.name}: this window's calls are used up; waiting for the next", retry_at=opens)
 
     def _read(self, raw: urllib3.HTTPResponse) -> bytes:
         body = bytearray()
@@ -179,8 +183,6 @@ class Wire(HTTPAdapter):
 
     def _judge(self, response: Response) -> Response:
         status = response.status_code
-        if _is_used_up(response.headers.get("x-ratelimit-remaining")):
-            self._shut_until = retry_at(response.headers)
         if status == 429:
             raise SourceUnavailable(
                 f"{self.name}: too many calls (429); waiting as long as the network asks", retry_at=retry_at(response.headers)
@@ -192,6 +194,12 @@ class Wire(HTTPAdapter):
         for header in _SLEEPING_PILLS:
             response.headers.pop(header, None)
         return response
+
+    def _note_the_window(self, path: str, response: Response) -> None:
+        """X counts the calls of each of its addresses, the others all calls together."""
+        for header, counted in (("x-ratelimit-remaining", ""), ("x-rate-limit-remaining", path)):
+            if _is_used_up(response.headers.get(header)) and (opens := retry_at(response.headers)) is not None:
+                self._shut[counted] = opens
 
 
 def session(wire: Wire) -> Session:

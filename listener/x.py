@@ -60,6 +60,7 @@ class _Window:
     newest: int | None = None  #: the window being read: from here …
     oldest: int | None = None  #: … down to here so far
     token: str | None = None  #: the page that comes next
+    day: str = ""  #: UTC; when the overlap was last read
 
     @classmethod
     def load(cls, cursor: str | None) -> _Window:
@@ -71,11 +72,15 @@ class _Window:
     def dump(self) -> str:
         return orjson.dumps(asdict(self)).decode()
 
-    def follow(self, ids: list[int], token: str | None) -> _Window:
+    def follow(self, ids: list[int], token: str | None, *, day: str) -> _Window:
         newest = max((*ids, self.newest or 0)) or None
         if token is None:
-            return _Window(since=max(newest or 0, self.since or 0) or None)
+            return _Window(since=max(newest or 0, self.since or 0) or None, day=day)
         return replace(self, newest=newest, oldest=min(ids, default=self.oldest), token=token)
+
+    def cost(self, ids: list[int], *, day: str) -> int:
+        """Reads that X counts: a post that is read again on the same day (UTC) is counted once."""
+        return len(ids) if day != self.day else sum(id_ > (self.since or 0) for id_ in ids)
 
     def without(self, refused: set[str]) -> _Window | None:
         """The nearest window that asks without what X refused; None when nothing is left to leave out."""
@@ -141,7 +146,7 @@ class XSource:
                 body = self._client.search_recent_tweets(self._query, max_results=size, **window.params(), **_FIELDS)
             except tweepy.BadRequest as err:
                 return self._ask_differently(window, err, now)
-            return self._page(window, body)
+            return self._page(window, body, day=f"{now:%Y-%m-%d}")
 
     def reply(self, parent_id: str, text: str, *, key: str) -> Posted:  # noqa: ARG002 - X has no idempotency key
         self._require_replies()
@@ -206,15 +211,16 @@ class XSource:
         )
         return Live(settings, poll=self._search, stream=stream, deadline=deadline)
 
-    def _page(self, window: _Window, body: Any) -> Page:
+    def _page(self, window: _Window, body: Any, *, day: str) -> Page:
         items = _items(body, self._name)
         if body.get("errors"):
             log.warning("partial_page", source=self._name, errors=len(body["errors"]))
         mentions = self._mentions(items, body.get("includes") or {})
         token = (body.get("meta") or {}).get("next_token")
-        following = window.follow([int(mention.native_id) for mention in mentions], token)
+        ids = [int(mention.native_id) for mention in mentions]
+        spent = window.cost(ids, day=day) + len(items) - len(ids)
         heard = tuple(m for m in mentions if not self._is_own(m))
-        return Page(mentions=heard, cursor=following.dump(), more=token is not None, spent=len(items))
+        return Page(mentions=heard, cursor=window.follow(ids, token, day=day).dump(), more=token is not None, spent=spent)
 
     def _not_ours(self, items: Sequence[Any], includes: Mapping[str, Any]) -> list[Mention]:
         return [mention for mention in self._mentions(items, includes) if not self._is_own(mention)]

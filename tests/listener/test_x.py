@@ -14,6 +14,7 @@ from earshot.demo.networks import x
 from earshot.demo.networks.world import snowflake
 from earshot.errors import ConfigurationError, ReplyRefused, ReplyUnknown, SourceRefused, SourceUnavailable
 from earshot.mention import Author
+from listener.source import Metered
 
 
 def invalid(**parameters: str) -> bytes:
@@ -218,9 +219,32 @@ def test_when_the_limit_is_reached_the_moment_it_ends_is_told(a_limit_of_two: Fa
     with pytest.raises(SourceUnavailable) as caught:
         source.fetch(page.cursor, now=NOW)
     assert caught.value.retry_at is not None
+    assert a_limit_of_two.faults.count(a_limit_of_two.reads) == 2  # the last answer said that there is no third
+    assert source.reply(a_limit_of_two.post("how do I pair the hub?"), "Hold the ring.", key="k")  # other addresses have limits of their own
     a_limit_of_two.faults.begin(x.app(a_limit_of_two.world))
-    rest, _, _ = read_all(source, page.cursor)
+    rest, _, _ = read_all(a_limit_of_two.source(), page.cursor)
     assert len(rest) == 100
+
+
+def test_a_post_that_is_read_again_counts_once_a_day(x_network: FakeNetwork) -> None:
+    """X counts a post once in a day, UTC, however often it gives it; each poll reads the last half minute again."""
+    source, tomorrow = x_network.source(), NOW + timedelta(days=1)
+    x_network.post("my lamp hums", at=NOW)
+    pages = [source.fetch(None, now=NOW)]
+    for now in (NOW, NOW, tomorrow, tomorrow):
+        pages.append(source.fetch(pages[-1].cursor, now=now))
+    assert [page.spent for page in pages] == [1, 0, 0, 1, 0]
+
+
+def test_a_page_costs_no_more_than_it_may(x_network: FakeNetwork) -> None:
+    for n in range(120):
+        x_network.post(f"number {n}")
+    source = x_network.source()
+    assert isinstance(source, Metered)
+    page = source.fetch_within(None, now=NOW, reads=25)
+    assert (page.spent, page.more) == (25, True)
+    rest, _, _ = read_all(source, page.cursor)
+    assert len({mention.native_id for mention in (*page.mentions, *rest)}) == 120
 
 
 def test_ids_of_x_tell_the_time() -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import html
+import math
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from earshot.demo.networks.search import QueryError, Seen, compile_query
 from earshot.demo.networks.serving import Served, serve_app
+from earshot.demo.networks.windows import Windows
 from earshot.demo.networks.world import Person, Post, Refused, World
 
 LONGEST_COMMENT = 10_000
@@ -72,7 +73,7 @@ class _Reddit:
         self.world = world
         self.limit = limit
         self.spacing = spacing
-        self.calls: dict[str, deque[float]] = {}
+        self.calls = Windows(_WINDOW_SECONDS)
         self.last_comment: dict[str, float] = {}
 
     def signed(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -137,14 +138,10 @@ class _Reddit:
 
     def _count(self, token: str) -> tuple[int, dict[str, str]]:
         """Reddit's limits stand in every answer, whether or not we hold callers to them."""
-        now = time.time()
-        calls = self.calls.setdefault(token, deque())
-        while calls and calls[0] <= now - _WINDOW_SECONDS:
-            calls.popleft()
-        calls.append(now)
-        left = self.limit - len(calls) if self.limit is not None else 999
-        reset = str(max(int(calls[0] + _WINDOW_SECONDS - now), 1))
-        return left, {"x-ratelimit-used": str(len(calls)), "x-ratelimit-remaining": f"{max(left, 0)}.0", "x-ratelimit-reset": reset}
+        calls, ends = self.calls.count(token)
+        left = self.limit - calls if self.limit is not None else 999
+        reset = str(math.ceil(ends - time.time()))
+        return left, {"x-ratelimit-used": str(calls), "x-ratelimit-remaining": f"{max(left, 0)}.0", "x-ratelimit-reset": reset}
 
     # reading
 

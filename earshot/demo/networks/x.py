@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import html
+import math
 import re
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from starlette.routing import Route
 
 from earshot.demo.networks.search import QueryError, Seen, compile_query
 from earshot.demo.networks.serving import Served, serve_app
+from earshot.demo.networks.windows import Windows
 from earshot.demo.networks.world import RECENT, Person, Post, Refused, World, snowflake
 
 LONGEST_POST = 280
@@ -88,7 +89,7 @@ class _X:
         self.standing: dict[str, dict[str, str]] = {}  #: rules of the stream, by id
         self.rule_ids = count(1_900_000_000_000_000_000)
         self.listeners = 0
-        self.calls: dict[tuple[str, str], deque[float]] = {}
+        self.calls = Windows(_WINDOW_SECONDS)
 
     def signed(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -290,15 +291,10 @@ class _X:
 
     def _count(self, request: Request, token: str) -> dict[str, str]:
         """X's limits stand in every answer, whether or not we hold callers to them."""
-        now = time.time()
-        calls = self.calls.setdefault((token, f"{request.method} {request.url.path}"), deque())
-        while calls and calls[0] <= now - _WINDOW_SECONDS:
-            calls.popleft()
-        calls.append(now)
+        calls, ends = self.calls.count((token, f"{request.method} {request.url.path}"))
         limit = self.limit or 450
-        reset = int(calls[0] + _WINDOW_SECONDS)
-        left = max(limit - len(calls), -1) if self.limit else limit - 1
-        return {"x-rate-limit-limit": str(limit), "x-rate-limit-remaining": str(left), "x-rate-limit-reset": str(reset)}
+        left = max(limit - calls, -1) if self.limit else limit - 1
+        return {"x-rate-limit-limit": str(limit), "x-rate-limit-remaining": str(left), "x-rate-limit-reset": str(math.ceil(ends))}
 
     def _by_id(self, native_id: str) -> Person:
         with_id = (p for post in self.world.posts("x") if (p := self.world.someone("x", post.author)) and p.native_id == native_id)
