@@ -30,6 +30,8 @@ QUERIES = {"x": "lumifern OR 流萤蕨 OR 流螢蕨", "reddit": f"r/{PLACE}"}
 
 #: seconds of the story between two polls; each poll of Reddit reads the latest hundred again
 EVERY = {"x": 20 * 60.0, "reddit": 50 * 60.0}
+#: X charges for what is read
+BUDGETS: Mapping[str, Mapping[str, float]] = {"x": {"monthly_reads": 100_000, "price_per_thousand": 5.0}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +93,11 @@ def _joined(handle: str) -> datetime:
 
 
 def _settings(servers: Mapping[str, str], database_url: str, port: int) -> Settings:
-    always = {"account": ACCOUNT, "replies": True, "monthly_reads": None, "allow_private": True}
+    always = {"account": ACCOUNT, "replies": True, "allow_private": True}
     sources = tuple(
-        SourceSettings.model_validate(always | {"name": name, "network": name, "query": QUERIES[name], "url": url, "every": EVERY[name]})
+        SourceSettings.model_validate(
+            {**always, **BUDGETS.get(name, {}), "name": name, "network": name, "query": QUERIES[name], "url": url, "every": EVERY[name]}
+        )
         for name, url in servers.items()
     )
     return load_settings(
