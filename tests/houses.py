@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from sqlalchemy import event
 
 from earshot.case import Outcome, Route, Sending, Tier
 from earshot.mention import Author, Mention, Score, ScoredMention
@@ -41,6 +44,24 @@ def sqlite_store(folder: Path) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+class Disk:
+    """The space under a SQLite database, in pages."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.pages = store, 0
+        event.listen(store.database.engine, "checkout", self._limit)
+
+    def _limit(self, connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {self.pages or 2**30}")
+
+    def fill(self) -> None:
+        with self.store.database.reading() as connection:
+            self.pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one() + 4
+
+    def free(self) -> None:
+        self.pages = 0
 
 
 def person(handle: str = "ana", *, network: str = "x", followers: int | None = 100) -> Author:

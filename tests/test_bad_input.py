@@ -15,9 +15,8 @@ import pytest
 from command_line import CommandLine
 from fake_networks.faults import Faults, answers, hangs
 from fake_networks.fixtures import FakeNetwork
-from houses import LEASE, NOW, post, sqlite_store, staff
+from houses import LEASE, NOW, Disk, post, sqlite_store, staff
 from sites import Site
-from sqlalchemy import event
 
 import listener.feed
 from earshot import pipeline
@@ -247,24 +246,6 @@ def test_a_poll_that_meets_a_locked_database_keeps_its_cursor(tmp_path: Path, x_
     other.close()
     assert pipeline.hear(store, settings, source, worker=worker, now=NOW) == 1
     store.close()
-
-
-class Disk:
-    """The space under a SQLite database, in pages."""
-
-    def __init__(self, store: Store) -> None:
-        self.store, self.pages = store, 0
-        event.listen(store.database.engine, "checkout", self._limit)
-
-    def _limit(self, connection: sqlite3.Connection, *_: object) -> None:
-        connection.execute(f"PRAGMA max_page_count = {self.pages or 2**30}")
-
-    def fill(self) -> None:
-        with self.store.database.reading() as connection:
-            self.pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one() + 4
-
-    def free(self) -> None:
-        self.pages = 0
 
 
 def test_a_full_disk_is_said_to_be_leaves_nothing_half_written_and_work_resumes(tmp_path: Path) -> None:
