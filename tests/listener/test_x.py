@@ -220,7 +220,9 @@ def test_when_the_limit_is_reached_the_moment_it_ends_is_told(a_limit_of_two: Fa
         source.fetch(page.cursor, now=NOW)
     assert caught.value.retry_at is not None
     assert a_limit_of_two.faults.count(a_limit_of_two.reads) == 2  # the last answer said that there is no third
-    assert source.reply(a_limit_of_two.post("how do I pair the hub?"), "Hold the ring.", key="k")  # other addresses have limits of their own
+    assert source.reply(
+        a_limit_of_two.post("how do I pair the hub?"), "Hold the ring.", key="k"
+    )  # other addresses have limits of their own
     a_limit_of_two.faults.begin(x.app(a_limit_of_two.world))
     rest, _, _ = read_all(a_limit_of_two.source(), page.cursor)
     assert len(rest) == 100
