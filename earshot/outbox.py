@@ -62,6 +62,9 @@ def send_all(
 
 
 def _send(store: Store, source: Source, reply: Outgoing, *, worker: Worker, now: datetime) -> None:
+    if not store.outbox.holds(reply, worker=worker.name):  # we slept past our lease: what others sent is not sent again
+        log.info("lease_lost", reply=reply.id)
+        return
     try:
         posted = source.reply(reply.parent_id, reply.text, key=reply.key)
     except ReplyRefused as err:

@@ -298,6 +298,31 @@ def test_replies_that_pile_up_leave_one_by_one(office: Office) -> None:
     assert sent == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4]
 
 
+class Nap(dict[str, Source]):
+    """Sources of a worker that falls asleep after it claimed a reply, before it asks the network."""
+
+    def __init__(self, office: Office, meanwhile: Callable[[], None]) -> None:
+        super().__init__({office.network.name: office.source})
+        self.meanwhile = meanwhile
+
+    def __getitem__(self, name: str) -> Source:
+        self.meanwhile()
+        return super().__getitem__(name)
+
+
+def test_a_worker_that_sleeps_past_its_lease_does_not_send_what_others_sent_meanwhile(office: Office) -> None:
+    case_id = office.answer()
+
+    def others_settle_it() -> None:
+        office.now += LEASE
+        office.settle()
+
+    asleep = Worker(name="asleep", lease=LEASE)
+    assert outbox.send_next(office.store, Nap(office, others_settle_it), worker=asleep, now=office.now)
+    assert (office.posts(), office.standing(case_id)) == (1, 1)
+    assert office.state(case_id) is ReplyState.SENT
+
+
 def test_after_a_storm_every_reply_is_settled_and_stands_at_most_once(office: Office) -> None:
     chance = random.Random(28)
     cases = [office.answer(f"answer {i}", author=f"author{i}") for i in range(40)]

@@ -15,20 +15,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fake_networks import faults
+from sqlalchemy import update
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from earshot.case import Sending, State, Tier
-from earshot.demo.networks.world import NETWORKS, World
+from earshot.demo.networks.world import NETWORKS, Post, World
 from earshot.errors import BadInput, Conflict, NotAllowed, StorageError
 from earshot.storage import Store
 from earshot.storage.accounts import Membership, Role
+from earshot.storage.tables import SourceRow, table
 
 STORY = Path(__file__).parents[2] / "earshot" / "demo" / "story"
 FARTHEST = 0.1  #: seconds to or from a network
 FAILING_READS = 0.1  #: share of the calls that read
 FAILING_WRITES = 0.2  #: share of the calls that write or sign in
-DELETED = 0.05  #: share of what people do
+DELETED, EDITED = 0.05, 0.03  #: shares of what people do
 LONGEST_SILENCE = timedelta(seconds=5)  #: before somebody looks why a source is not polled
+_SOURCE = table(SourceRow)
 SENDING = Sending(sources=frozenset(NETWORKS), after=timedelta(0), spacing=timedelta(0))
 
 
@@ -87,7 +90,7 @@ def _counted(name: str, fault: faults.Fault, happened: Counter[str]) -> faults.F
 
 
 class Crowd:
-    """Authors who post on both networks, now and then twice in one thread, and now and then take a post back."""
+    """Authors who post on both networks, now and then twice in one thread; now and then they change a post, or take it back."""
 
     def __init__(self, world: World, happened: Counter[str], chance: random.Random) -> None:
         self.world, self.happened, self.chance, self.posted = world, happened, chance, 0
@@ -96,17 +99,21 @@ class Crowd:
     def act(self) -> None:
         network = "x" if self.chance.random() < 0.75 else "reddit"
         latest = [p for p in self.world.posts(network)[:50] if p.author != self.world.account]
-        if latest and self.chance.random() < DELETED:
-            self.world.delete(network, self.chance.choice(latest).native_id)
+        one, lot = self.chance.choice(latest) if latest else None, self.chance.random()
+        if one is None or lot > DELETED + EDITED:
+            self._post(network, again=one if self.chance.random() < 0.2 else None)
+        elif lot < DELETED:
+            self.world.delete(network, one.native_id)
             self.happened["deletion"] += 1
         else:
-            self._post(network, again=self.chance.choice(latest) if latest and self.chance.random() < 0.2 else None)
+            self.world.edit(network, one.native_id, f"{one.text} (edited)"[:275], at=datetime.now(UTC))
+            self.happened["edit"] += 1
 
-    def _post(self, network: str, again: object) -> None:
+    def _post(self, network: str, *, again: Post | None) -> None:
         self.posted += 1
         text = f"lumifern {self.posted}: {self.chance.choice(self.texts)}"[:270]
         if again is not None:
-            self.world.post(network, again.author, text, at=datetime.now(UTC), reply_to=again.native_id)  # type: ignore[attr-defined]
+            self.world.post(network, again.author, text, at=datetime.now(UTC), reply_to=again.native_id)
         else:
             title = f"question {self.posted}" if network == "reddit" else None
             self.world.post(network, f"author{self.chance.randrange(200)}", text, at=datetime.now(UTC), title=title)
@@ -156,17 +163,23 @@ class Staff:
 
 
 class OnCall:
-    """Somebody who sees that a source is left alone, because it failed often or a wrong clock said so, and wakes it."""
+    """Somebody who sees that a source is left alone, because it failed often or a wrong clock said so, and wakes it.
+
+    That a network closed itself for longer than ours ever ask can only come of a wrong clock: it is taken back.
+    """
 
     def __init__(self, store: Store, happened: Counter[str]) -> None:
         self.store, self.happened = store, happened
 
     def look(self) -> None:
-        until = datetime.now(UTC) + LONGEST_SILENCE
+        now = datetime.now(UTC)
+        until = now + LONGEST_SILENCE
         with contextlib.suppress(StorageError):
             for source in self.store.sources.statuses():
                 if source.next_poll_at is not None and source.next_poll_at > until:
-                    self.store.sources.wake(source.name, now=until - LONGEST_SILENCE)
+                    with self.store.database.writing() as connection:
+                        connection.execute(update(_SOURCE).where(_SOURCE.c.closed_until > until).values(closed_until=None))
+                    self.store.sources.wake(source.name, now=now)
                     self.happened["source woken by a person"] += 1
 
 

@@ -79,6 +79,11 @@ class Outbox:
             error=row["error"],
         )
 
+    def holds(self, reply: Outgoing, *, worker: str) -> bool:
+        """Whether a claimed reply is still its worker's: one that slept past its lease may find that others took it."""
+        with self._db.reading() as connection:
+            return connection.execute(select(_REPLY.c.id).where(_mine(reply, worker))).first() is not None
+
     def sent(self, reply: Outgoing, *, native_id: str, url: str, worker: str, now: datetime) -> None:
         """The reply stands on the network."""
         with self._db.writing() as connection:
