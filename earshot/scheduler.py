@@ -78,8 +78,9 @@ def is_dead(worker: str) -> bool:
     return False
 
 
-def open_source(settings: SourceSettings, also: Sequence[Asked] = ()) -> Source:
-    """The source that `settings` describe, which listens for these queries, too. Raises `ConfigurationError` when a secret is missing, the
+def open_source(settings: SourceSettings, also: Sequence[Asked] = (), *, deadline: float | None = None) -> Source:
+    """The source that `settings` describe, which listens for these queries, too. `deadline` is that of each call, where it shows threads.
+    Raises `ConfigurationError` when a secret is missing, the
     network is unknown, or `wanted` cannot be asked there.
     """
     from listener import networks
@@ -90,6 +91,8 @@ def open_source(settings: SourceSettings, also: Sequence[Asked] = ()) -> Source:
         make = load(networks(), settings.network, kind="network")
     except (ImportError, AttributeError) as err:
         raise ConfigurationError(f"network {settings.network!r}: its package cannot be loaded ({err}); install it again") from err
+    if deadline is not None and hasattr(make, "around"):
+        make = partial(make, deadline=deadline)
     if settings.wanted or settings.network in DIALECTS:
         make = partial(AskingSource, make=make, also=also)
     source: Source = make(settings)

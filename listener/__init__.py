@@ -20,6 +20,14 @@ SOURCES = {
     "youtube": "listener.youtube:YouTubeSource",
 }
 
+#: those of ours whose sources show the conversation around a post (`Threads`)
+SHOW_THREADS = frozenset({"mastodon", "reddit", "x"})
+
+
+def shows_threads(network: str) -> bool:
+    """Whether it is worth asking. Of a network that is not ours only its source knows."""
+    return network in SHOW_THREADS or network not in SOURCES
+
 
 @cache  # looking through all that is installed takes longer than opening a source
 def networks() -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from earshot.errors import BadInput, ConfigurationError, SourceConfused
 from earshot.mention import Mention
 from earshot.settings import SourceSettings
 from listener.query import DIALECTS, Matcher, Query, compile_for, read
-from listener.source import Asked, Metered, Page, Posted, Source, Streams, Sweeps, fetch_within
+from listener.source import Asked, Metered, Page, Posted, Source, Streams, Sweeps, Threads, fetch_within
 
 log = structlog.get_logger()
 
@@ -50,6 +50,8 @@ class AskingSource:
         self.network, self.keys_from = voice.network, voice.keys_from
         if isinstance(voice, Sweeps):
             self.looks, self.gone = voice.looks, voice.gone
+        if isinstance(voice, Threads):
+            self.around = voice.around
         self.streams = isinstance(voice, Streams) and voice.streams
         self.least_reads = voice.least_reads if isinstance(voice, Metered) else 1
 

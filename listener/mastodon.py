@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import structlog
 from requests import Response
 
-from earshot.errors import ConfigurationError, ReplyRefused, SourceError
+from earshot.errors import ConfigurationError, ReplyRefused, SourceConfused, SourceError
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings
 from listener import json_api
@@ -24,7 +24,8 @@ from listener.live import Live, poll_cursor
 from listener.mastodon_stream import MastodonStream
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip, plain_text
-from listener.source import Looks, Page, Posted
+from listener.source import Looks, Page, Posted, Thread
+from listener.threads import in_reading_order
 from listener.wire import DEADLINE_SECONDS, clean
 
 log = structlog.get_logger(__name__)
@@ -117,6 +118,29 @@ class MastodonSource:
         """Those of our posts' ids that the server does not show any more: deleted, made private, or their author suspended."""
         return self._visit(native_ids, most_alone=len(native_ids))[1]
 
+    def around(self, native_id: str, *, thread_id: str | None) -> Thread:
+        """What the server shows above and below the post."""
+        local_id = native_id.partition("@")[0]
+        if native_id != f"{local_id}@{self._api.host}" or not local_id.isalnum():
+            raise SourceConfused(f"{self._name}: that post was not heard on {self._api.host}")
+        try:
+            with self._api.reading():
+                post, context = self._api.get(f"/api/v1/statuses/{local_id}"), self._context(local_id)
+                statuses = [*listed(context, "ancestors"), post, *listed(context, "descendants")]
+        except Rejected as err:
+            if err.is_gone:
+                raise SourceConfused(f"{self._name}: Mastodon shows nothing of this conversation any more") from err
+            raise
+        mentions = []
+        for status in statuses:
+            try:
+                if _is_public(status):
+                    mentions.append(self._mention(status, thread_id or native_id))
+            except UNREADABLE as err:
+                self._skip(status, type(err).__name__)
+        left_out = "" if len(mentions) == len(statuses) else "posts that are not public, or that we cannot read, are left out"
+        return Thread(mentions=in_reading_order(mentions, around=native_id), left_out=left_out)
+
     def close(self) -> None:
         self._api.close()
         if self._live:
@@ -179,13 +203,13 @@ class MastodonSource:
                 if (status.get("account") or {}).get("suspended") is True:
                     hidden.append(self._global(status["id"]))
                 elif _is_public(status) and not self._is_own(status["account"]):
-                    mention = self._mention(status, roots)
+                    mention = self._mention(status, self._global(roots.of(status)))
                     mentions[mention.native_id] = mention
             except UNREADABLE as err:
                 self._skip(status, type(err).__name__)
         return tuple(mentions.values()), tuple(hidden)
 
-    def _mention(self, status: Mapping[str, Any], roots: _Roots) -> Mention:
+    def _mention(self, status: Mapping[str, Any], thread_id: str) -> Mention:
         parent, original = status.get("in_reply_to_id"), status.get("reblog")
         return Mention(
             network=self.network,
@@ -195,7 +219,7 @@ class MastodonSource:
             url=json_api.web_address(status.get("url")) or json_api.web_address(status["uri"]),
             posted_at=moment(status["created_at"]),
             edited_at=moment(status["edited_at"]) if status.get("edited_at") else None,
-            thread_id=self._global(roots.of(status)),
+            thread_id=thread_id,
             parent_id=self._global(parent) if parent else None,
             repost_of=self._global(original["id"]) if original else None,
             lang_hint=json_api.language(status.get("language")),

@@ -23,6 +23,7 @@ import orjson
 import praw
 import prawcore
 import structlog
+from msgspec import structs
 from praw.exceptions import PRAWException
 from requests import Response, Session
 from requests.exceptions import RequestException
@@ -31,7 +32,8 @@ from earshot import __version__
 from earshot.errors import ConfigurationError, ReplyRefused, ReplyUnknown, SourceConfused, SourceRefused, SourceUnavailable
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings, secret
-from listener.source import Gap, Looks, Page, Posted
+from listener.source import Gap, Looks, Page, Posted, Thread
+from listener.threads import MOST_POSTS, in_reading_order
 from listener.wire import DEADLINE_SECONDS, Denied, NoAnswer, Wire, clean, session, variable
 
 log = structlog.get_logger(__name__)
@@ -47,6 +49,8 @@ _OVERLAP_SECONDS = 60.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 2.0, 16.0
 #: A token this fresh that is refused was not refused for its age.
 _FRESH_SECONDS = 3600.0
+#: comments above the one in question
+_ABOVE = 8
 _GONE = ("[deleted]", "[removed]")
 _FULLNAME = re.compile(r"t[13]_[0-9a-z]+", re.ASCII)
 _PLACE = re.compile(r"(?<!\S)/?r/([A-Za-z0-9_+]+)")
@@ -207,10 +211,52 @@ class RedditSource:
             there = {data["name"] for data in shown if not _is_gone(data) and not data.get("removed_by_category")}
         return tuple(native_id for native_id in asked if native_id not in there)
 
+    def around(self, native_id: str, *, thread_id: str | None) -> Thread:
+        """The submission and up to 200 comments; where the comment itself is not among them, those around it."""
+        root = thread_id or native_id
+        if not _FULLNAME.fullmatch(root) or not root.startswith("t3_") or not _FULLNAME.fullmatch(native_id):
+            raise SourceConfused(f"{self._name}: that is no post of Reddit")
+        with self._trouble():
+            found, is_whole = self._conversation(root)
+            spent = 1
+            if native_id not in {data.get("name") for data in found}:
+                around, _ = self._conversation(root, comment=native_id[3:], context=_ABOVE)
+                found, is_whole, spent = [*found, *around], False, 2
+        mentions = [mention for data in found if (mention := self._shown_in_thread(data)) is not None]
+        left_out = "" if is_whole else f"Reddit has more: {MOST_POSTS} posts at most are shown"
+        return Thread(mentions=in_reading_order(mentions, around=native_id), left_out=left_out, spent=spent)
+
     def close(self) -> None:
         self._session.close()
 
     # reading
+
+    def _conversation(self, root: str, **focus: str | int) -> tuple[list[Any], bool]:
+        """(submission and comments as they stand below each other, whether that is all)"""
+        try:
+            body = self._get(f"comments/{root[3:]}", {"limit": MOST_POSTS, "sort": "old"} | focus)
+        except prawcore.NotFound as err:
+            raise SourceConfused(f"{self._name}: Reddit shows nothing of this thread any more") from err
+        found: list[Any] = []
+        is_whole = True
+        waiting = [thing for listing in body for thing in _things(listing, self._name)[0]]
+        while waiting:
+            thing = waiting.pop()
+            if thing["kind"] == "more":
+                is_whole = False
+                continue
+            found.append(thing["data"])
+            replies = thing["data"].get("replies")
+            waiting += _things(replies, self._name)[0] if replies else []
+        return found, is_whole
+
+    def _shown_in_thread(self, data: Mapping[str, Any]) -> Mention | None:
+        try:
+            mention = self._mention(data)
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, OSError) as err:
+            log.warning("post_skipped", source=self._name, native_id=str(data.get("name"))[:40], why=type(err).__name__)
+            return None
+        return structs.replace(mention, text="") if _is_gone(data) or data.get("removed_by_category") else mention
 
     def _shown(self, native_ids: Sequence[str]) -> list[Any]:
         """praw's own `info` takes an answer that is no listing for an empty one."""

@@ -63,6 +63,15 @@ class Asked(NamedTuple):
     is_urgent: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """A conversation as its network shows it, in reading order: every answer below what it answers. Our own posts are in it."""
+
+    mentions: tuple[Mention, ...]
+    left_out: str = ""  #: what the network does not show of it, in words; "" where it is whole
+    spent: int = 0  #: reads that the network counts against our quota
+
+
 class Source(Protocol):
     """Built as `XSource(settings: SourceSettings)`; nothing talks to the network before the first call.
 
@@ -105,6 +114,16 @@ class Streams(Protocol):
     """
 
     streams: bool
+
+
+@runtime_checkable
+class Threads(Protocol):
+    """What a source may promise besides: the conversation around one of its posts, 200 posts at most, in two or three calls.
+
+    Of a post that is gone its words are "". Raises as `fetch` does, `SourceConfused` where the network shows nothing of it any more.
+    """
+
+    def around(self, native_id: str, *, thread_id: str | None) -> Thread: ...
 
 
 @runtime_checkable

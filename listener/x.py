@@ -25,7 +25,8 @@ from earshot.errors import ConfigurationError, ReplyRefused, ReplyUnknown, Sourc
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings, secret
 from listener.live import Live, poll_cursor
-from listener.source import Gap, Looks, Page, Posted
+from listener.source import Gap, Looks, Page, Posted, Thread
+from listener.threads import in_reading_order
 from listener.wire import DEADLINE_SECONDS, Denied, NoAnswer, Wire, clean, equip, variable
 
 log = structlog.get_logger(__name__)
@@ -189,6 +190,26 @@ class XSource:
         if not (hidden | there) & set(asked):
             raise SourceConfused(f"{self._name}: an answer that says nothing of the posts we asked for; check url of the source")
         return tuple(native_id for native_id in asked if native_id in hidden and native_id not in there)
+
+    def around(self, native_id: str, *, thread_id: str | None) -> Thread:
+        """The post that began it, the post itself, and what answers them: the newest hundred of the last seven days."""
+        root = thread_id or native_id
+        if not (root.isascii() and root.isdigit()):
+            raise SourceConfused(f"{self._name}: that is no post of X")
+        with self._reading("bearer_token"):
+            named = self._client.get_tweets(list(dict.fromkeys((root, native_id))), **_FIELDS)
+            found = self._client.search_recent_tweets(f"conversation_id:{root}", max_results=_PAGE, **_FIELDS)
+            items = [named.get("data") or [], _items(found, self._name)]
+            mentions = [
+                m for body, each in zip((named, found), items, strict=True) for m in self._mentions(each, body.get("includes") or {})
+            ]
+        if not mentions:
+            raise SourceConfused(f"{self._name}: X shows nothing of this conversation any more")
+        return Thread(
+            mentions=in_reading_order(mentions, around=native_id),
+            left_out="X shows answers of the last seven days, the newest hundred at most",
+            spent=sum(map(len, items)),
+        )
 
     def close(self) -> None:
         self._client.session.close()

@@ -206,6 +206,12 @@ class Cases:
             page = _page(row, _thread(connection, row))
             return replace(page, answers=tuple(_written(a) for a in connection.execute(_answers(case_id)).mappings()))
 
+    def heard_by(self, case_id: int) -> str | None:
+        """The source that brought the latest post of the case."""
+        latest = select(_MENTION.c.source).where(_MENTION.c.case_id == case_id).order_by(_MENTION.c.id.desc()).limit(1)
+        with self._db.reading() as connection:
+            return connection.execute(latest).scalar()
+
     def get(self, case_id: int) -> Case:
         """The case alone. Raises `BadInput` when there is none."""
         with self._db.reading() as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import SQLModel
 
 from earshot.errors import DatabaseBusy
-from earshot.mention import Author
+from earshot.mention import Author, Mention
 from earshot.storage.database import Database
 from earshot.storage.erasing import Erased, Erasing, network_of
-from earshot.storage.forgotten import author_hash, forgotten_at, keep_arrivals_out, name_hash, remember
+from earshot.storage.forgotten import author_hash, forgotten_at, keep_arrivals_out, name_hash, remember, unwanted
 from earshot.storage.rows import author_of
 from earshot.storage.tables import AuthorRow, table
 from earshot.storage.traces import ascii_lower
@@ -69,6 +69,12 @@ class Forgetting:
         """When somebody of that handle or native id was forgotten."""
         with self._db.reading() as connection:
             return forgotten_at(connection, name_hash(network, name))
+
+    def let_through(self, mentions: Sequence[Mention]) -> list[Mention]:
+        """Those that were not erased, and whose authors may be heard."""
+        with self._db.reading() as connection:
+            kept_out = unwanted(connection, mentions)
+        return [mention for mention in mentions if (mention.network, mention.native_id) not in kept_out]
 
     def never_hear(self, network: str, native_id: str, *, now: datetime) -> None:
         """Drop whatever this author posts from now on."""

@@ -194,6 +194,11 @@ class Sources:
         with self._db.writing() as connection:
             connection.execute(update(_SOURCE).where(_SOURCE.c.name == name, _SOURCE.c.state == SourceState.HEALTHY.value).values(failed))
 
+    def spend(self, name: str, *, reads: int, now: datetime) -> None:
+        """Count reads that no poll and no sweep made."""
+        with self._db.writing() as connection:
+            connection.execute(update(_SOURCE).where(_SOURCE.c.name == name).values(counted(now, reads=reads)))
+
     def mark(self, name: str, *, state: SourceState, reason: str) -> None:
         """Say of a source what it is in, without polling it."""
         with self._db.writing() as connection:

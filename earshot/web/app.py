@@ -20,6 +20,7 @@ from earshot import __version__
 from earshot.errors import BadInput, Conflict, EarshotError, NotAllowed, StorageError
 from earshot.settings import Settings
 from earshot.storage import Store
+from earshot.threads import Conversations
 from earshot.web.guard import HEADERS, Guard, SignInFirst, gate
 from earshot.web.live import Pulse
 from earshot.web.rendering import environment
@@ -36,7 +37,13 @@ def create_app(store: Store, rooms: Rooms, settings: Settings, clock: Callable[[
     """The site over one store. `clock` gives business time, aware; nothing is opened before the first request."""
     app = FastAPI(title="earshot", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.house = House(
-        store=store, rooms=rooms, settings=settings, clock=clock, pages=environment(STATIC), pulse=Pulse(store.cases.last_event)
+        store=store,
+        rooms=rooms,
+        settings=settings,
+        clock=clock,
+        pages=environment(STATIC),
+        pulse=Pulse(store.cases.last_event),
+        conversations=Conversations(store, settings.sources),
     )
     for address in SITE:
         _add(app, address)

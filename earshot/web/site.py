@@ -50,6 +50,7 @@ SITE: tuple[Address, ...] = (
     Address("GET", "/queue", "queue:queue", WORKERS, "The review queue."),
     Address("GET", "/cases/{case_id}", "case:show", WORKERS, "Everything known of one case."),
     Address("GET", "/cases/{case_id}/suggestions", "case:suggestions", WORKERS, "Similar past cases and two articles."),
+    Address("GET", "/cases/{case_id}/thread", "case:thread", WORKERS, "The conversation as its network shows it now."),
     Address("GET", "/cases/{case_id}/stamp", "case:stamp", WORKERS, "A number that changes when the case moves."),
     Address("POST", "/cases/{case_id}/agree", "moves:agree", WORKERS, "Confirms the proposed tier, or approves the draft."),
     Address("POST", "/cases/{case_id}/tier", "moves:tier", WORKERS, "Sends the case to a tier."),

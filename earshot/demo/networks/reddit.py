@@ -172,12 +172,39 @@ class _Reddit:
         return _json(self._wrap(request, [post for i in asked if (post := self.world.find("reddit", i))]))
 
     async def thread(self, request: Request) -> Response:
-        """The submission and the comments below it, without nesting."""
+        """The submission and the comments below it: the oldest, or those around one of them."""
         root = self.world.find("reddit", f"t3_{request.path_params['id']}")
         if root is None:
             raise _Problem(404, "Not Found")
-        below = [p for p in self.world.posts("reddit") if p.thread == root.native_id and p.parent]
-        return _json([self._wrap(request, [root]), self._wrap(request, below)])
+        ask = request.query_params
+        below: dict[str | None, list[Post]] = {}
+        for post in reversed(self.world.posts("reddit", deleted=True)):
+            if post.thread == root.native_id and post.parent:
+                below.setdefault(post.parent, []).append(post)
+        top = root.native_id
+        one = self.world.find("reddit", f"t1_{ask['comment']}") if ask.get("comment") else None
+        for _ in range(int(ask.get("context", "0")) + 1):
+            if one is None or not one.parent:
+                break
+            below[one.parent], top = [one], one.parent
+            one = self.world.find("reddit", one.parent)
+        left = [int(ask["limit"]) if ask.get("limit", "").isdigit() else 200]
+        children = self._nested(request, below, top, left)
+        return _json([self._wrap(request, [root]), _listing(children)])
+
+    def _nested(self, request: Request, below: dict[str | None, list[Post]], parent: str, left: list[int]) -> list[dict[str, Any]]:
+        """What answers `parent`, with what answers that; where there is no room left, it says how much more there is."""
+        things: list[dict[str, Any]] = []
+        for n, post in enumerate(posts := below.get(parent, [])):
+            if not left[0]:
+                more = {"count": len(posts) - n, "name": f"t1_{post.native_id[3:]}", "parent_id": parent, "children": []}
+                return [*things, {"kind": "more", "data": more}]
+            left[0] -= 1
+            thing = self._thing(request, post, {})
+            answers = self._nested(request, below, post.native_id, left)
+            thing["data"]["replies"] = _listing(answers) if answers else ""
+            things.append(thing)
+        return things
 
     async def page(self, request: Request) -> Response:
         """The thread as a person sees it in a browser."""
@@ -254,11 +281,7 @@ class _Reddit:
 
     def _wrap(self, request: Request, posts: list[Post], *, after: str | None = None) -> dict[str, Any]:
         children = self.world.children("reddit")
-        things = [self._thing(request, post, children) for post in posts]
-        return {
-            "kind": "Listing",
-            "data": {"after": after, "before": None, "dist": len(things), "modhash": None, "geo_filter": "", "children": things},
-        }
+        return _listing([self._thing(request, post, children) for post in posts], after=after)
 
     def _thing(self, request: Request, post: Post, children: Any) -> dict[str, Any]:
         author = self.world.someone("reddit", post.author)
@@ -325,6 +348,13 @@ _WHY = {
     "empty": ("NO_TEXT", "we need something here", "text"),
     "too long": ("TOO_LONG", f"this is too long (max: {LONGEST_COMMENT})", "text"),
 }
+
+
+def _listing(things: list[dict[str, Any]], *, after: str | None = None) -> dict[str, Any]:
+    return {
+        "kind": "Listing",
+        "data": {"after": after, "before": None, "dist": len(things), "modhash": None, "geo_filter": "", "children": things},
+    }
 
 
 def _acting(request: Request) -> Person:

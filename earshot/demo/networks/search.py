@@ -96,7 +96,7 @@ def _single(word: str) -> Matches:
 _OPERATORS: dict[str, Callable[[str], Matches]] = {
     "from": lambda value: lambda seen: seen.post.author.lower() == value,
     "to": lambda value: lambda seen: seen.to.lower() == value,
-    "lang": lambda value: lambda seen: seen.post.lang == value,
     "conversation_id": lambda value: lambda seen: seen.post.thread == value,
+    "lang": lambda value: lambda seen: seen.post.lang == value,
     "is": lambda value: lambda seen: {"retweet": seen.post.repost_of, "reply": seen.post.parent}.get(value) is not None,
 }

@@ -10,10 +10,12 @@ from fastapi import HTTPException, Path
 from fastapi.responses import PlainTextResponse, Response
 
 from earshot.case import BESIDE, MOVES, AnswerState, Move, State
+from earshot.errors import ConfigurationError, SourceError
 from earshot.storage.accounts import Role
 from earshot.storage.cases import CasePage, LoggedEvent, ThreadPost
 from earshot.web import drafts, words
 from earshot.web.visit import Notice, Visit, Visiting
+from listener import shows_threads
 
 if TYPE_CHECKING:
     from classifiers.panel import Weighed
@@ -63,6 +65,7 @@ def case_page(visit: Visit, case_id: int, *, status: int = 200, notice: Notice |
         possible={move for state, move in MOVES if state is page.case.state},
         waiting=waiting if page.case.state is State.APPROVAL else None,
         draft=draft,
+        shows_thread=shows_threads(page.case.network) and any(s.network == page.case.network for s in visit.settings.sources),
         longest=drafts.LONGEST.get(page.case.network, drafts.LONGEST_ELSEWHERE),
         undoable=_last_step_of(visit, page.events),
         stamp=page.events[-1].id if page.events else 0,
@@ -82,6 +85,20 @@ def suggestions(visit: Visiting, case_id: CaseId) -> Response:
         people=visit.store.accounts.everyone(roles=(Role.ADMIN, Role.MANAGER, Role.STAFF, Role.SUPER_USER)),
         case=page.case,
     )
+
+
+def thread(visit: Visiting, case_id: CaseId) -> Response:
+    """Asked for by a person: it costs reads, and the network may take its time."""
+    page = visit.store.cases.glance(case_id)
+    if page is None:
+        raise HTTPException(404)
+    conversation, problem = None, ""
+    try:
+        conversation = visit.house.conversations.around(page, now=visit.now)
+    except (SourceError, ConfigurationError) as err:
+        problem = str(err)
+    template = "case_conversation.html" if visit.is_partial else "case_thread.html"
+    return visit.page(template, case=page.case, conversation=conversation, problem=problem)
 
 
 def stamp(visit: Visiting, case_id: CaseId) -> Response:
