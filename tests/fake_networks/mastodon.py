@@ -200,8 +200,11 @@ class Mastodon(Starlette):
     # in Mastodon's words
 
     def _listed(self) -> list[Post]:
-        """Newest first, by the ids that grow with the time of the post."""
-        return sorted(self.world.posts("mastodon"), key=_number, reverse=True)
+        """Newest first, by the ids that grow with the time of the post; an account goes with all its posts."""
+        shown = [
+            post for post in self.world.posts("mastodon") if (author := self.world.someone("mastodon", post.author)) and not author.gone
+        ]
+        return sorted(shown, key=_number, reverse=True)
 
     def _find(self, local_id: str) -> Post | None:
         post = self.world.find("mastodon", f"{local_id}@{HOST}")

@@ -259,6 +259,41 @@ def test_whatever_one_field_of_a_post_says_the_other_posts_are_heard(network: Fa
             assert msgspec.json.decode(msgspec.json.encode(mention), type=Mention) == mention, spoilt[1]
 
 
+def test_what_we_do_not_know_of_changes_nothing(network: FakeNetwork) -> None:
+    for n in range(3):
+        network.post(f"number {n}", author=f"author{n}")
+    plain, _, _ = read_all(network.source())
+
+    def more(item: Any) -> Any:
+        if isinstance(item, list):
+            return [more(each) for each in item]
+        if isinstance(item, dict):
+            return {name: more(value) for name, value in item.items()} | {"new_thing": {"of": ["a", 1, None]}}
+        return item
+
+    def add(body: Any) -> Any:
+        items = network.items(body)
+        items[:] = [more(item) for item in items]
+        return body
+
+    network.faults.on(network.reads, rewrites(add))
+    heard, _, _ = read_all(network.source())
+    assert sorted(heard, key=str) == sorted(plain, key=str)
+
+
+@pytest.mark.parametrize("network", sorted(set(FAKES) - {"appstore"}), indirect=True)
+def test_an_author_who_deleted_the_account_stops_nobody_else(network: FakeNetwork) -> None:
+    """Some networks keep such a post and name nobody, others take it away with its author. Apple says nothing of either."""
+    gone, kept = network.post("how do I pair the hub?", author="gil"), network.post("my lamp hums", author="ann")
+    network.world.forget_person(network.name, "gil")
+    heard, _, _ = read_all(network.source())
+    authors = {mention.native_id: mention.author for mention in heard}
+    author = authors.pop(gone, None)
+    assert author is None or (author.handle, author.name) == (author.native_id, "")
+    assert [author.handle for author in authors.values() if author] == ["ann"]
+    assert list(authors) == [kept]
+
+
 @everywhere
 def test_a_cursor_that_is_not_ours_is_refused_in_words(network: FakeNetwork) -> None:
     for cursor in ("{", "[]", '{"who": 1}', "null"):
