@@ -138,6 +138,19 @@ def asking(name: str, *, what: str) -> Iterator[None]:
         raise SourceConfused(f"{name}: our own fault while {what}; see the log") from err
 
 
+def receive(store: Store, settings: SourceSettings, mentions: Sequence[Mention], *, now: datetime) -> Kept:
+    """Keep what others brought to a source that is not polled. Once it returns, all of it is stored; a paused source raises `Conflict`."""
+    brought = Poll(source=settings.name, worker=None, cursor=None, spent=len(mentions))
+    try:
+        return keep(store, mentions, source=settings.name, now=now, poll=brought)
+    except Conflict:  # no worker declared the source so far, or it is paused
+        store.sources.declare([(settings.name, settings.network)])
+    try:
+        return keep(store, mentions, source=settings.name, now=now, poll=brought)
+    except Conflict as err:
+        raise Conflict(f"{settings.name} is paused: send it again once somebody resumed it") from err
+
+
 def keep(store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | None = None) -> Kept:
     """Store mentions, to be understood later, with the keys that near copies share."""
     heard = [Heard(mention=mention, copy_keys=keys) for mention, keys in zip(mentions, _copy_keys(mentions), strict=True)]

@@ -42,6 +42,8 @@ def influence_report(store: Store, *, limit: int, output: str) -> str:
 
 def sources_report(settings: Settings, store: Store, *, now: datetime) -> str:
     """Each source: its state, when it was and will be polled, what it read and what that cost, and its gaps; then what a person must do."""
+    from listener import RECEIVED
+
     if not settings.sources:
         return "no source yet: add one to earshot.toml as a [[sources]] entry, or look around with earshot listen --network\n"
     store.sources.declare([(source.name, source.network) for source in settings.sources])
@@ -55,7 +57,8 @@ def sources_report(settings: Settings, store: Store, *, now: datetime) -> str:
         allowed = "" if source.monthly_reads is None else f" of {source.monthly_reads:,}"
         cost = "" if source.price_per_thousand is None else f"{reads / 1000 * source.price_per_thousand:.2f}"
         state = "broken" if wrong else status.state.value
-        times = [_minute(status.polled_at, "never"), "" if wrong else _minute(status.next_poll_at, "at once")]
+        following = "as it comes" if source.network in RECEIVED else _minute(status.next_poll_at, "at once")
+        times = [_minute(status.polled_at, "never"), "" if wrong else following]
         rows.append(
             (
                 source.name,

@@ -28,7 +28,7 @@ from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
 from earshot.storage.queries import SavedQuery
 from earshot.storage.sources import SourceState
-from listener.source import Asked, Listens, Source, Streams
+from listener.source import Asked, Listens, Receives, Source, Streams
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -200,6 +200,8 @@ class House:
         if name not in self.sources:
             return 0
         settings, source = self.sources[name]
+        if isinstance(source, Receives):
+            return 0
         return pipeline.hear(
             self.store, settings, source, worker=self.worker, now=self.clock(), neighbours=_neighbours(settings, self.settings.sources)
         )

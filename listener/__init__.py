@@ -16,9 +16,13 @@ SOURCES = {
     "mastodon": "listener.mastodon:MastodonSource",
     "reddit": "listener.reddit:RedditSource",
     "stackexchange": "listener.stackexchange:StackExchangeSource",
+    "webhook": "listener.webhook:WebhookSource",
     "x": "listener.x:XSource",
     "youtube": "listener.youtube:YouTubeSource",
 }
+
+#: of these, what others bring to us: nobody polls them
+RECEIVED = frozenset({"webhook"})
 
 #: those of ours whose sources show the conversation around a post (`Threads`)
 SHOW_THREADS = frozenset({"mastodon", "reddit", "x"})

@@ -14,7 +14,7 @@ from earshot.errors import BadInput, ConfigurationError, SourceConfused
 from earshot.mention import Mention
 from earshot.settings import SourceSettings
 from listener.query import DIALECTS, Matcher, Query, compile_for, read
-from listener.source import Asked, Metered, Page, Posted, Source, Streams, Sweeps, Threads, fetch_within
+from listener.source import Asked, Metered, Page, Posted, Receives, Source, Streams, Sweeps, Threads, fetch_within
 
 log = structlog.get_logger()
 
@@ -53,6 +53,8 @@ class AskingSource:
         if isinstance(voice, Threads):
             self.around = voice.around
         self.streams = isinstance(voice, Streams) and voice.streams
+        if isinstance(voice, Receives):
+            self.receive = lambda headers, body, *, now: self._matching(voice.receive(headers, body, now=now))
         self.least_reads = voice.least_reads if isinstance(voice, Metered) else 1
 
     def listen_for(self, also: Sequence[Asked]) -> None:

@@ -6,7 +6,7 @@ same transaction as the mentions. A cursor is an opaque string of the source's o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -144,6 +144,18 @@ def fetch_within(source: Source, cursor: str | None, *, now: datetime, reads: in
     if reads is not None and isinstance(source, Metered):
         return source.fetch_within(cursor, now=now, reads=reads)
     return source.fetch(cursor, now=now)
+
+
+@runtime_checkable
+class Receives(Protocol):
+    """What a source may promise instead of being polled: others bring what it hears, and its `fetch` gives nothing.
+
+    `receive` reads one delivery; names of `headers` are lower case. Raises `SourceRefused` for one that is not proven to be the sender's,
+    before anything else of it is looked at, and `BadInput` naming what in it is wrong. A network that is received stands in `RECEIVED` of
+    `listener/__init__.py`, too.
+    """
+
+    def receive(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> tuple[Mention, ...]: ...
 
 
 @runtime_checkable

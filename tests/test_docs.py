@@ -159,7 +159,7 @@ def test_every_condition_that_the_page_of_the_policy_shows_can_be_read() -> None
 
 def _who(address: Address) -> str:
     if address.who is None:
-        return "anybody"
+        return "whoever signs it" if address.is_signed else "anybody"
     who = "everybody who is signed in" if address.who == EVERYONE else ", ".join(role for role in Role if role in address.who)
     return f"trusted {who}" if address.is_for_trusted else who
 

@@ -14,9 +14,9 @@ from earshot.storage.bulk import insert_rows, rows_among, update_rows
 from earshot.storage.columns import stored_time
 from earshot.storage.matches import drop_matches
 from earshot.storage.originals import forget_keys
-from earshot.storage.tables import GONE, HEARD, UNDERSTOOD, MentionRow, VersionRow, table
+from earshot.storage.tables import GONE, HEARD, UNDERSTOOD, AuthorRow, MentionRow, VersionRow, table
 
-_MENTION, _VERSION = table(MentionRow), table(VersionRow)
+_AUTHOR, _MENTION, _VERSION = table(AuthorRow), table(MentionRow), table(VersionRow)
 
 #: a post that comes with other words each time (a feed with a counter in it) is read anew so often, and then left as it is
 MOST_VERSIONS = 50
@@ -46,7 +46,8 @@ def newest(heard: Iterable[Heard]) -> dict[Key, Heard]:
 def take_up(connection: Connection, again: Mapping[Key, Heard], *, keys_of: KeysOf, now: datetime) -> dict[int, tuple[int, ...]]:
     """Keep the former words of those among known posts that were edited, and put the new ones in their place, to be understood.
 
-    Returns ids with the keys of the new words. A version that is older than ours, or the same, changes nothing; neither does what is gone.
+    Returns ids with the keys of the new words. A version that is older than ours, or the same, changes nothing; neither does what is gone,
+    or comes from another author.
     Who claimed one of them with its former words holds it no more.
     """
     edited = _lock(connection, _edited_ids(connection, again), again)
@@ -107,9 +108,11 @@ def _lock(connection: Connection, ids: Sequence[int], again: Mapping[Key, Heard]
     """Those that are still to be changed once nobody else changes them; by id, as everybody does who locks several."""
     if not ids:
         return []
-    wanted = select(_MENTION).where(_MENTION.c.id.in_(ids)).order_by(_MENTION.c.id)
+    by = _AUTHOR.c.native_id.label("by")
+    wanted = select(_MENTION, by).outerjoin(_AUTHOR, _AUTHOR.c.id == _MENTION.c.author_id).where(_MENTION.c.id.in_(ids))
+    wanted = wanted.order_by(_MENTION.c.id)
     if connection.dialect.name != "sqlite":
-        wanted = wanted.with_for_update()
+        wanted = wanted.with_for_update(of=_MENTION)
     return [row for row in connection.execute(wanted).mappings() if _is_edit(row, _arrived(again, row).mention)]
 
 
@@ -119,6 +122,8 @@ def _arrived(again: Mapping[Key, Heard], row: RowMapping) -> Heard:
 
 def _is_edit(row: RowMapping, mention: Mention) -> bool:
     if row["stage"] == GONE or row["edits"] >= MOST_VERSIONS or row["text"] == mention.text:
+        return False
+    if row["by"] != (mention.author and mention.author.native_id):  # who copies the id of another's post does not speak for them
         return False
     ours, theirs = row["edited_at"], mention.edited_at
     return _is_older(ours, theirs) or (ours is None and theirs is None)

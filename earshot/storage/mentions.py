@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import CTE, Connection, Select, and_, case, func, or_, select, true, update
+from sqlalchemy import CTE, Connection, Select, Update, and_, case, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from earshot.errors import Conflict
@@ -22,7 +22,7 @@ from earshot.storage.matches import keep_matches
 from earshot.storage.originals import Earlier, Keys, Waiting, find_earlier, forget_keys, keep_keys
 from earshot.storage.rows import MENTION_FIELDS, author_of, joined_author, mention_of, scored_of, stored_mention
 from earshot.storage.settling import Judged, Routed, Settle, Settling
-from earshot.storage.sources import counted
+from earshot.storage.sources import SourceState, counted
 from earshot.storage.sweeping import erase
 from earshot.storage.tables import (
     GONE,
@@ -52,7 +52,7 @@ class Poll:
     """What one poll learnt besides mentions: stored in the same transaction, so that neither is lost without the other."""
 
     source: str
-    worker: str  #: who holds the lease; whoever lost it writes nothing
+    worker: str | None  #: who holds the lease; whoever lost it writes nothing. None: nobody polled, others brought it
     cursor: str | None
     deleted: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  #: native id -> the keys of its text
     gap: tuple[datetime, datetime, str] | None = None
@@ -322,14 +322,20 @@ def _influence(batch: Iterable[Judged]) -> dict[Key, float]:
     return {key: score.value for key, score in scored if key is not None and score is not None and score.confidence > 0}
 
 
+def _received(here: Update) -> Update:
+    """What others bring shows that a source is well, unless a person paused it meanwhile."""
+    return here.where(~_SOURCE.c.paused).values(state=SourceState.HEALTHY.value, reason="", failures=0)
+
+
 def _move_cursor(connection: Connection, poll: Poll, now: datetime) -> None:
+    here = update(_SOURCE).where(_SOURCE.c.name == poll.source)
     moved = connection.execute(
-        update(_SOURCE)
-        .where(_SOURCE.c.name == poll.source, _SOURCE.c.lease_by == poll.worker)
-        .values(cursor=poll.cursor, polled_at=now, **counted(now, reads=poll.spent))
+        (_received(here) if poll.worker is None else here.where(_SOURCE.c.lease_by == poll.worker)).values(
+            cursor=poll.cursor, polled_at=now, **counted(now, reads=poll.spent)
+        )
     )
     if moved.rowcount == 0:
-        raise Conflict(f"source {poll.source!r}: the lease went to another worker; it reads this page again")
+        raise Conflict(f"source {poll.source!r}: the lease went to another worker, which reads this page again; or nobody declared it")
     if poll.gap is not None:
         since, until, why = poll.gap
         connection.execute(_GAP.insert().values(source=poll.source, since=since, until=until, why=why, at=now))

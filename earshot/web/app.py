@@ -22,9 +22,10 @@ from earshot.settings import Settings
 from earshot.storage import Store
 from earshot.threads import Conversations
 from earshot.web.guard import HEADERS, Guard, SignInFirst, gate
+from earshot.web.hooks import Hooks
 from earshot.web.live import Pulse
 from earshot.web.rendering import environment
-from earshot.web.site import SITE, Address
+from earshot.web.site import SIGNED, SITE, Address
 from earshot.web.visit import THEME_COOKIE, House
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def create_app(store: Store, rooms: Rooms, settings: Settings, clock: Callable[[
         pages=environment(STATIC),
         pulse=Pulse(store.cases.last_event),
         conversations=Conversations(store, settings.sources),
+        hooks=Hooks(settings),
     )
     for address in SITE:
         _add(app, address)
@@ -127,7 +129,7 @@ def status_of(err: Exception) -> int:
 
 
 def _problem(request: Request, status: int, words: str) -> Response:
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(("/api/", *SIGNED)):
         return JSONResponse({"detail": words}, status_code=status)
     if request.headers.get("hx-request") == "true" or request.url.path in ("/live", "/metrics"):
         return PlainTextResponse(words, status_code=status)

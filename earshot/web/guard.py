@@ -10,12 +10,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from earshot.web.site import Address
+from earshot.web.site import SIGNED, Address
 from earshot.web.visit import House
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 #: larger than any form of ours
 MOST_BODY = 64 * 1024
+#: of what another system brings
+MOST_SIGNED = 2**20
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -65,7 +67,7 @@ def _here(request: Request) -> str:
 
 
 class Guard:
-    """Refuses forms from elsewhere and oversized ones; adds the headers that keep a page to itself."""
+    """Refuses forms from elsewhere, unless they are signed, and oversized ones; adds the headers that keep a page to itself."""
 
     def __init__(self, app: ASGIApp, *, public_url: str) -> None:
         self._app, self._public_url = app, public_url.rstrip("/")
@@ -93,13 +95,19 @@ class Guard:
         if scope["method"] in SAFE_METHODS:
             return None
         headers = Headers(scope=scope)
-        if not self._is_ours(scope["scheme"], headers):
+        is_signed = scope["path"].startswith(SIGNED)
+        if not is_signed and not self._is_ours(scope["scheme"], headers):
             return PlainTextResponse("This form did not come from this site; open the page again and retry.", status_code=403)
         length = headers.get("content-length", "")
         if not length.isdecimal() and headers.get("transfer-encoding"):
             return PlainTextResponse("Say how long the form is.", status_code=411)
-        if length.isdecimal() and int(length) > MOST_BODY:
-            return PlainTextResponse("This is too long to be a form of ours.", status_code=413)
+        if length.isdecimal() and int(length) > (MOST_SIGNED if is_signed else MOST_BODY):
+            words = (
+                f"This is longer than {MOST_SIGNED >> 20} MiB: send less at once."
+                if is_signed
+                else "This is too long to be a form of ours."
+            )
+            return PlainTextResponse(words, status_code=413)
         return None
 
     def _is_ours(self, scheme: str, headers: Headers) -> bool:

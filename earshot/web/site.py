@@ -31,10 +31,12 @@ class Address:
 
     is_for_scrapers: bool = False  #: also opened by the `metrics_token` of the settings, without an account
 
+    is_signed: bool = False  #: what comes carries a signature instead of a session, and is no form of ours
+
     @property
     def is_data(self) -> bool:
         """Read by programs: they get a status instead of the sign-in page."""
-        return self.path.startswith("/api/") or self.path in ("/live", "/metrics")
+        return self.is_signed or self.path.startswith("/api/") or self.path in ("/live", "/metrics")
 
 
 SITE: tuple[Address, ...] = (
@@ -45,6 +47,7 @@ SITE: tuple[Address, ...] = (
     Address("POST", "/enter/{token}", "sign_in:enter", ANYBODY, "Signs in with a signed link."),
     Address("POST", "/sign-out", "sign_in:sign_out", ANYBODY, "Ends the session."),
     Address("POST", "/theme", "sign_in:theme", ANYBODY, "Remembers dark or light."),
+    Address("POST", "/hooks/{name}", "hooks:receive", ANYBODY, "Takes mentions that another system brings, signed.", is_signed=True),
     Address("GET", "/", "start:start", EVERYONE, "What matters now, by role."),
     Address("GET", "/live", "live:live", EVERYONE, "Server-sent events: says when any case moved."),
     Address("GET", "/queue", "queue:queue", WORKERS, "The review queue."),
@@ -110,6 +113,9 @@ NAVIGATION = (
     ("/models", "Models"),
     ("/policy", "Policy"),
 )
+
+#: how the addresses begin that take what is signed
+SIGNED = tuple(address.path.partition("{")[0] for address in SITE if address.is_signed)
 
 
 def may_enter(role: Role, path: str) -> bool:

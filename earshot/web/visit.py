@@ -18,6 +18,7 @@ from earshot.settings import Settings
 from earshot.storage import Store
 from earshot.storage.accounts import Account
 from earshot.threads import Conversations
+from earshot.web.hooks import Hooks
 from earshot.web.live import Pulse
 from earshot.web.site import NAVIGATION, may_enter
 
@@ -39,6 +40,7 @@ class House:
     pages: Environment
     pulse: Pulse
     conversations: Conversations
+    hooks: Hooks
     #: one-time links that brought somebody in. Each process remembers its own: links are few and short-lived, and whoever
     #: holds one is in anyway, so a second process or a restart is worth no table of theirs.
     used_links: set[str] = field(default_factory=set)

@@ -44,6 +44,7 @@ NETWORKS = {
     "appstore": "App Store",
     "feed": "Feed",
     "mailbox": "Mail",
+    "webhook": "Webhook",
     "archive": "File",
 }
 LANGUAGES = {

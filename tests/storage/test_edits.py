@@ -80,6 +80,14 @@ def test_an_edited_post_keeps_its_former_words_and_is_understood_again(store: St
     assert store.mentions.counts()["understood"] == 1
 
 
+def test_nobody_edits_the_post_of_another(store: Store) -> None:
+    """Incident 9: an id that another author brings again, or nobody, moves no words."""
+    keep(store, post("1", "mine"))
+    for by in ("eve", None):
+        keep(store, post("1", "theirs", by=by))
+    assert store.mentions.texts("x", ["1"]) == {"1": "mine"}
+
+
 def test_an_edit_that_is_seen_twice_is_one_version(store: Store) -> None:
     keep(store, post("1", "one"))
     assert [hear(store, post("1", "two")), hear(store, post("1", "two")), hear(store, post("1", "two"), post("1", "two"))] == [1, 0, 0]

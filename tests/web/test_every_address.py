@@ -140,7 +140,7 @@ def test_every_answer_keeps_to_itself(path: str, people: dict[Role | None, TestC
 def test_a_form_from_elsewhere_is_refused(headers: dict[str, str], people: dict[Role | None, TestClient], world: Site) -> None:
     before = world.store.cases.last_event()
     for address in SITE:
-        if address.method == "POST":
+        if address.method == "POST" and not address.is_signed:
             assert people[Role.MANAGER].post(_path(address), headers=headers).status_code == 403
     assert world.store.cases.last_event() == before
 

@@ -14,6 +14,7 @@ from earshot.storage.reports import Freshness
 from earshot.storage.sources import SourceState, SourceStatus
 from earshot.web.site import MANAGERS
 from earshot.web.visit import Visit, Visiting
+from listener import RECEIVED
 
 GAPS = 20  #: the latest that are shown
 #: what needs a person stands first
@@ -32,6 +33,11 @@ class Listening:
     freshness: Freshness
     reads: int
     gaps: int
+
+    @property
+    def is_received(self) -> bool:
+        """Others bring what it hears: there is no next poll."""
+        return self.settings.network in RECEIVED
 
     @property
     def cost(self) -> float | None:
