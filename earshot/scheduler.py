@@ -43,6 +43,9 @@ PACE = {"understand": 0.5, "hand_over": 2.0, "look_after": 10.0, "grade": 600.0,
 SEND, SWEEP = 1.0, 20.0
 #: so many mentions at once are matched with a query that was saved after they came
 PAST = 2_000
+#: seconds between two looks at the clock itself
+WATCH = 1.0
+LEARN = "learn"
 #: when one of the workers learns from what people taught: UTC, within ten minutes, so that not all ask at once
 NIGHT = {"hour": 3, "minute": 20, "jitter": 600}
 
@@ -181,7 +184,7 @@ class House:
         for step, seconds in PACE.items():
             repeat(getattr(self, step), seconds)
         if self.settings.learn_nightly:
-            scheduler.add_job(self._guarded, "cron", args=[self.learn], id="learn", **NIGHT)
+            scheduler.add_job(self._guarded, "cron", args=[self.learn], id=LEARN, **NIGHT)
         return scheduler
 
     def _guarded(self, job: Callable[..., int], *args: str) -> None:
@@ -257,10 +260,28 @@ class House:
 
     # ---- running by itself
 
+    def _watch_clock(self) -> None:
+        """A clock that is set back would leave every round waiting until it comes to its old time again."""
+        last = utc_now()
+        while not self._stopping.wait(WATCH):
+            now = utc_now()
+            if now < last:
+                log.warning("clock_set_back", seconds=round((last - now).total_seconds()))
+                self._guarded(self.begin_again)
+            last = now
+
+    def begin_again(self) -> int:
+        """Every round now, and every poll that a clock ahead of ours put off; returns how many sources these were."""
+        for job in self._scheduler.get_jobs():
+            if job.id != LEARN:
+                job.modify(next_run_time=utc_now())
+        return self.store.sources.wake_early(now=self.clock())
+
     def __enter__(self) -> House:
         self.store.release_claims(is_dead)
         ease_collector()
         self._scheduler.start()
+        threading.Thread(target=self._watch_clock, name="watch-clock", daemon=True).start()
         log.info("working", worker=self.worker.name, sources=len(self.sources))
         return self
 
