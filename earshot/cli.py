@@ -14,8 +14,10 @@ import typer
 from earshot import __version__
 
 if TYPE_CHECKING:
+    from earshot.scheduler import House
     from earshot.settings import Settings
     from earshot.storage import Store
+    from earshot.storage.backfills import Backfill
 
 app = typer.Typer(
     name="earshot",
@@ -148,6 +150,67 @@ def sources() -> None:
     settings, store = _open()
     _say(sources_report(settings, store, now=utc_now()).rstrip("\n"))
     store.close()
+
+
+@app.command()
+def backfill(
+    source: Annotated[str, typer.Argument(help="Its name in earshot.toml.")],
+    since: Annotated[str, typer.Option(help="From when: so long ago, as 12h, 7d or 2w, or a date, as 2026-11-01.")] = "7d",
+    until: Annotated[str, typer.Option(help="Until when, written alike; now where left out.")] = "",
+    cancel: Annotated[bool, typer.Option("--cancel", help="End the one that is under way; what it brought stays.")] = False,
+) -> None:
+    """Read a span of time of a source again, without moving its polls. One that was broken off goes on where it was."""
+    from earshot.backfilling import in_words, moment_of
+    from earshot.errors import BadInput
+    from earshot.rooms import Rooms
+    from earshot.scheduler import House, utc_now
+
+    settings, store = _open()
+    if source not in (names := [each.name for each in settings.sources]):
+        raise BadInput(f"there is no source {source!r} in earshot.toml; there are: {', '.join(names) or 'none yet'}")
+    now, under_way = utc_now(), store.backfills.open_one(source)
+    if cancel:
+        if under_way is None or not store.backfills.cancel(under_way.id, now=now):
+            raise BadInput(f"no back-fill of {source} is under way")
+        _say(f"{source}: cancelled")
+        return
+    house = House(settings, store, Rooms.open(store, settings, now=now))
+    if under_way is None:
+        until_then = moment_of(until, now=now) if until else now
+        under_way = store.backfills.ask(source, since=moment_of(since, now=now), until=until_then, now=now)
+    else:
+        _say("one is under way, and goes on here", error=True)
+    ended, why = _follow(house, under_way)
+    house.close()
+    _say(in_words(ended))
+    if why:
+        _say(f"it waits: {why}\nIt goes on by itself while earshot work runs, or with this command again.", error=True)
+    if ended.state != "done":
+        raise typer.Exit(1)
+
+
+def _follow(house: House, backfill: Backfill) -> tuple[Backfill, str]:
+    """Work on a back-fill, or watch who does, until it ends or has to wait; returns it, and for what it waits."""
+    from earshot.backfilling import waits_for
+    from earshot.forgetting import progress_bar
+
+    name, store, stop = backfill.source, house.store, threading.Event()
+    with progress_bar(show=sys.stderr.isatty()) as progress:
+
+        def show(now: Backfill) -> None:
+            progress(f"{name}: back to {now.oldest or now.until:%Y-%m-%d %H:%M}", round(now.covered * 1000), 1000)
+
+        show(backfill)
+        while backfill.state == "open":
+            if why := waits_for(backfill, store.sources.status(name), now=house.clock()):
+                return backfill, why
+            before = backfill
+            house.fill(name, show)
+            backfill = store.backfills.get(backfill.id)
+            show(backfill)
+            if backfill == before:  # somebody else has it
+                stop.wait(0.5)
+    return backfill, ""
 
 
 def _preview(network: str, query: str, *, since: str, most: int, url: str, allow_private: bool) -> None:

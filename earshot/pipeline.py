@@ -39,6 +39,7 @@ from earshot.rooms import Rooms
 from earshot.settings import SourceSettings
 from earshot.storage import Store
 from earshot.storage.arrivals import Heard
+from earshot.storage.backfills import PageRead
 from earshot.storage.cases import WAITING
 from earshot.storage.mentions import POISON_TRIES, Kept, Poll
 from earshot.storage.originals import Earlier, Waiting
@@ -151,7 +152,7 @@ def receive(store: Store, settings: SourceSettings, mentions: Sequence[Mention],
         raise Conflict(f"{settings.name} is paused: send it again once somebody resumed it") from err
 
 
-def keep(store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | None = None) -> Kept:
+def keep(store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | PageRead | None = None) -> Kept:
     """Store mentions, to be understood later, with the keys that near copies share."""
     heard = [Heard(mention=mention, copy_keys=keys) for mention, keys in zip(mentions, _copy_keys(mentions), strict=True)]
     return store.mentions.keep_new(heard, source=source, now=now, poll=poll, keys_of=_keys_of)

@@ -72,7 +72,8 @@ def sources_report(settings: Settings, store: Store, *, now: datetime) -> str:
             )
         )
         notes += [f"{source.name}: {reason}" for reason in [wrong or status.reason] if reason]
-    notes += [f"{name}: gap from {_minute(a)} to {_minute(b)}: {why}" for name, a, b, why in store.sources.gaps(limit=_LAST_GAPS)]
+    missing = [gap for gap in store.sources.gaps(limit=_LAST_GAPS) if gap.closed_at is None]
+    notes += [f"{gap.source}: gap from {_minute(gap.since)} to {_minute(gap.until)}: {gap.why}" for gap in missing]
     return _aligned(rows) + "".join(f"\n{note}" for note in notes) + ("\n" if notes else "")
 
 

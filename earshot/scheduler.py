@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from earshot import learning, outbox, pipeline, sweeping
+from earshot import backfilling, learning, outbox, pipeline, sweeping
 from earshot.errors import ConfigurationError, StorageError
 from earshot.pipeline import Worker
 from earshot.queries import asked, naming
@@ -26,6 +26,7 @@ from earshot.registry import load
 from earshot.rooms import Rooms
 from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
+from earshot.storage.backfills import Backfill
 from earshot.storage.queries import SavedQuery
 from earshot.storage.sources import SourceState
 from listener.source import Asked, Listens, Receives, Source, Streams
@@ -40,7 +41,7 @@ Clock = Callable[[], datetime]
 #: seconds between two looks for work of each step
 PACE = {"understand": 0.5, "hand_over": 2.0, "look_after": 10.0, "grade": 600.0, "match_past": 1.0}
 #: the same of what is done with each source by itself, so that a network that hangs holds up nobody else
-SEND, SWEEP = 1.0, 20.0
+SEND, SWEEP, FILL = 1.0, 20.0, 5.0
 #: so many mentions at once are matched with a query that was saved after they came
 PAST = 2_000
 #: seconds between two looks at the clock itself
@@ -165,7 +166,7 @@ class House:
         from apscheduler.executors.pool import ThreadPoolExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
 
-        executor = ThreadPoolExecutor(3 * len(self.settings.sources) + len(PACE) + 1)
+        executor = ThreadPoolExecutor(4 * len(self.settings.sources) + len(PACE) + 1)
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         scheduler = BackgroundScheduler(executors={"default": executor}, job_defaults=defaults, timezone=UTC)
 
@@ -181,6 +182,7 @@ class House:
                 repeat(self.send, SEND, settings.name)
             if settings.sweep_hours:
                 repeat(self.sweep, SWEEP, settings.name)
+            repeat(self.fill, FILL, settings.name)
         for step, seconds in PACE.items():
             repeat(getattr(self, step), seconds)
         if self.settings.learn_nightly:
@@ -239,6 +241,19 @@ class House:
         settings, source = self.sources[name]
         return sweeping.sweep(self.store, settings, source, worker=self.worker, now=self.clock())
 
+    def fill(self, name: str, shown: Callable[[Backfill], None] = lambda _: None) -> int:
+        if name not in self.sources:
+            return 0
+        also = asked(self._named[name], self.rooms.own_accounts)
+        return backfilling.fill(
+            self.store,
+            self.sources[name][0],
+            lambda settings: open_source(settings, also),
+            worker=self.worker,
+            now=self.clock(),
+            shown=shown,
+        )
+
     def grade(self) -> int:
         return pipeline.grade(self.store, self.rooms, now=self.clock())
 
@@ -257,6 +272,7 @@ class House:
             if settings.replies:
                 self.send(settings.name)
             self.sweep(settings.name)
+            self.fill(settings.name)
 
     # ---- running by itself
 

@@ -14,7 +14,7 @@ from earshot.errors import BadInput, ConfigurationError, SourceConfused
 from earshot.mention import Mention
 from earshot.settings import SourceSettings
 from listener.query import DIALECTS, Matcher, Query, compile_for, read
-from listener.source import Asked, Metered, Page, Posted, Receives, Source, Streams, Sweeps, Threads, fetch_within
+from listener.source import Asked, LooksBack, Metered, Page, Posted, Receives, Source, Streams, Sweeps, Threads, fetch_within
 
 log = structlog.get_logger()
 
@@ -55,6 +55,8 @@ class AskingSource:
         self.streams = isinstance(voice, Streams) and voice.streams
         if isinstance(voice, Receives):
             self.receive = lambda headers, body, *, now: self._matching(voice.receive(headers, body, now=now))
+        if isinstance(voice, LooksBack):
+            self.back_to = self._back_to
         self.least_reads = voice.least_reads if isinstance(voice, Metered) else 1
 
     def listen_for(self, also: Sequence[Asked]) -> None:
@@ -109,6 +111,11 @@ class AskingSource:
         """`fetch`, within so many reads where the network's own source can keep to them."""
         return self._fetch(cursor, lambda source, own: fetch_within(source, own, now=now, reads=reads), now)
 
+    def _back_to(self, since: datetime) -> str:
+        cursors = {name: source.back_to(since) for name, source in self._sources.items() if isinstance(source, LooksBack)}
+        whole = self._whole
+        return cursors[whole] if whole is not None and list(cursors) == [whole] else _dumped(cursors, turn="", rested=0.0)
+
     def _fetch(self, cursor: str | None, ask: Callable[[Source, str | None], Page], now: datetime) -> Page:
         cursors, turn, rested = self._read_cursor(cursor)
         names = list(self._sources)
@@ -124,7 +131,7 @@ class AskingSource:
         return replace(
             page,
             mentions=page.mentions if turn == self._whole else self._matching(page.mentions),
-            cursor=orjson.dumps({"searches": known, "turn": following, "rested": rested}).decode(),
+            cursor=_dumped(known, turn=following, rested=rested),
             more=page.more or following != names[0],
         )
 
@@ -165,6 +172,10 @@ class AskingSource:
     def close(self) -> None:
         for source in {id(each): each for each in (self._voice, *self._sources.values())}.values():
             source.close()
+
+
+def _dumped(cursors: Mapping[str, str | None], *, turn: str, rested: float) -> str:
+    return orjson.dumps({"searches": cursors, "turn": turn, "rested": rested}).decode()
 
 
 def _wanted(settings: SourceSettings) -> tuple[Query | None, list[str]]:

@@ -174,6 +174,10 @@ class RedditSource:
             things, after = _things(self._get(path, params), self._name)
             return self._page(state, things, after, now)
 
+    def back_to(self, since: datetime) -> str:
+        read = _Reading(done=since.timestamp())
+        return _Cursor(submissions=read, comments=read).dump()
+
     def reply(self, parent_id: str, text: str, *, key: str) -> Posted:  # noqa: ARG002 - Reddit has no idempotency key
         self._require_replies()
         self._sign_in()

@@ -159,6 +159,16 @@ class Receives(Protocol):
 
 
 @runtime_checkable
+class LooksBack(Protocol):
+    """What a source may promise besides: it can be read back to any moment, as far as its network goes, and says where that ends.
+
+    `back_to` gives the cursor of somebody who read all until `since`. Others begin without a cursor, as far back as `first_look` says.
+    """
+
+    def back_to(self, since: datetime) -> str: ...
+
+
+@runtime_checkable
 class Listens(Protocol):
     """What a source may promise besides: it listens for queries of ours, in addition to its own, from now on."""
 

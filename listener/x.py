@@ -149,6 +149,9 @@ class XSource:
                 return self._ask_differently(window, err, now)
             return self._page(window, body, day=f"{now:%Y-%m-%d}")
 
+    def back_to(self, since: datetime) -> str:
+        return _Window(since=_id_at(since)).dump()
+
     def reply(self, parent_id: str, text: str, *, key: str) -> Posted:  # noqa: ARG002 - X has no idempotency key
         self._require_replies()
         try:
@@ -432,6 +435,10 @@ def _told(answer: Any) -> str:
 
 def _ids_in(span: timedelta) -> int:
     return int(span.total_seconds() * 1000) << 22
+
+
+def _id_at(moment: datetime) -> int:
+    return max(int(moment.timestamp() * 1000) - _SNOWFLAKE_EPOCH_MS, 1) << 22
 
 
 def _posted_at(native_id: int) -> datetime:

@@ -7,6 +7,7 @@ handover    offers to super-users
 drafts      what super-users wrote and somebody must approve
 outbox      replies on their way out, each at most once
 sources     leases, cursors, health
+backfills   spans of time that are read again, and how far
 sweeping    which posts to look after, and what comes of it
 accounts    sign-ins, roles, the roster
 labels      what people teach the models
@@ -26,6 +27,7 @@ from collections.abc import Callable
 
 from earshot.storage.accounts import Accounts
 from earshot.storage.articles import Articles
+from earshot.storage.backfills import Backfills
 from earshot.storage.cases import Cases
 from earshot.storage.claims import release_claims
 from earshot.storage.database import Database
@@ -58,6 +60,7 @@ class Store:
         self.drafts = Drafts(self.database)
         self.outbox = Outbox(self.database)
         self.sources = Sources(self.database)
+        self.backfills = Backfills(self.database)
         self.sweeping = Sweeping(self.database)
         self.accounts = Accounts(self.database)
         self.labels = Labels(self.database)

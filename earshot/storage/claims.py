@@ -9,9 +9,10 @@ from sqlalchemy import Column, Table, select, update
 
 from earshot.storage.database import Database
 from earshot.storage.steps import lock_cases
-from earshot.storage.tables import HEARD, CaseRow, MentionRow, ReplyRow, SourceRow, table
+from earshot.storage.tables import HEARD, BackfillRow, CaseRow, MentionRow, ReplyRow, SourceRow, table
 
 _MENTION, _CASE, _REPLY, _SOURCE = table(MentionRow), table(CaseRow), table(ReplyRow), table(SourceRow)
+_BACKFILL = table(BackfillRow)
 #: an end that lies before every `now`, also that of a story played in the past
 _ENDED = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -23,6 +24,7 @@ def release_claims(database: Database, is_dead: Callable[[str], bool]) -> None:
         (_CASE, _CASE.c.claimed_by, _CASE.c.claimed_until),
         (_REPLY, _REPLY.c.claimed_by, _REPLY.c.claimed_until),
         (_SOURCE, _SOURCE.c.lease_by, _SOURCE.c.lease_until),
+        (_BACKFILL, _BACKFILL.c.claimed_by, _BACKFILL.c.claimed_until),
     ]
     for rows, by, until in claimed:
         with database.writing() as connection:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from earshot.errors import Conflict
 from earshot.mention import Mention, ScoredMention
 from earshot.storage.arrivals import Heard, Key, author_key, keep_authors, unknown
+from earshot.storage.backfills import PageRead, count_kept, write_page
 from earshot.storage.bulk import insert_rows, next_ids, rows_among, update_rows
 from earshot.storage.columns import stored_json, stored_time
 from earshot.storage.database import Database
@@ -76,18 +77,23 @@ class Mentions:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def keep_new(self, heard: Sequence[Heard], *, source: str, now: datetime, poll: Poll | None = None, keys_of: KeysOf = _unkept) -> Kept:
-        """Store what was not stored yet, to be understood later, with the cursor of the poll that brought it, in one transaction.
+    def keep_new(
+        self, heard: Sequence[Heard], *, source: str, now: datetime, poll: Poll | PageRead | None = None, keys_of: KeysOf = _unkept
+    ) -> Kept:
+        """Store what was not stored yet, to be understood later, with the cursor of the poll or back-fill that brought it, in one
+        transaction.
 
         Of a known post that was edited since, the former words are kept, and the new ones understood as if it were new; `keys_of` tells the
         keys under which the former ones were kept.
 
-        Raises `Conflict` when the poll lost its lease meanwhile: then nothing is stored and the new holder reads the page again.
+        Raises `Conflict` when it lost its lease meanwhile: then nothing is stored and the new holder reads the page again.
         """
         arrived, seen = newest(heard), stored_time(now)
         with self._db.writing() as connection:
-            if poll is not None:
+            if isinstance(poll, Poll):
                 _move_cursor(connection, poll, now)
+            elif poll is not None:
+                write_page(connection, poll, now)
             mentions = unknown(connection, [h.mention for h in arrived.values()])
             again = arrived.keys() - {(m.network, m.native_id) for m in mentions}
             edited = take_up(connection, {key: arrived[key] for key in again}, keys_of=keys_of, now=now)
@@ -102,6 +108,8 @@ class Mentions:
             stored = self._stored(connection, [w.id for w in waiting])
             new = {w.id: arrived[w.mention.network, w.mention.native_id].copy_keys for w in waiting if w.id in stored}
             keep_keys(connection, new | edited)
+            if isinstance(poll, PageRead):
+                count_kept(connection, poll.backfill.id, len(stored))
         return Kept(new=len(stored), known=len(heard) - len(stored), edited=len(edited))
 
     def _stored(self, connection: Connection, ids: Sequence[int]) -> set[int]:

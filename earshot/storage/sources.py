@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import RowMapping, and_, case, func, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from earshot.errors import BadInput
 from earshot.storage.database import Database
 from earshot.storage.tables import GapRow, SourceRow, table
 
@@ -61,6 +62,18 @@ class SourceStatus:
     def reads_today(self, now: datetime) -> int:
         """Posts that polls read so far on the day of `now`, UTC."""
         return self.day_reads if self.day == day_of(now) else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A gap of a source, and when a back-fill closed it."""
+
+    id: int
+    source: str
+    since: datetime
+    until: datetime
+    why: str
+    closed_at: datetime | None
 
 
 def month_of(now: datetime) -> str:
@@ -229,21 +242,40 @@ class Sources:
         with self._db.writing() as connection:
             return connection.execute(update(_SOURCE).where(ahead).values(next_poll_at=None)).rowcount
 
+    def status(self, name: str) -> SourceStatus:
+        """Raises `BadInput` where there is no such source, or it was never declared."""
+        with self._db.reading() as connection:
+            row = connection.execute(select(_SOURCE).where(_SOURCE.c.name == name)).mappings().first()
+        if row is None:
+            raise BadInput(f"there is no source {name!r}")
+        return status_of(row)
+
     def statuses(self) -> list[SourceStatus]:
         with self._db.reading() as connection:
             return [status_of(row) for row in connection.execute(select(_SOURCE).order_by(_SOURCE.c.name)).mappings()]
 
     def count_gaps(self) -> dict[str, int]:
-        """Source -> gaps."""
+        """Source -> gaps that are still there."""
         with self._db.reading() as connection:
-            rows = connection.execute(select(_GAP.c.source, func.count().label("gaps")).group_by(_GAP.c.source)).all()
+            is_open = _GAP.c.closed_at.is_(None)
+            rows = connection.execute(select(_GAP.c.source, func.count().label("gaps")).where(is_open).group_by(_GAP.c.source)).all()
         return {row.source: row.gaps for row in rows}
 
-    def gaps(self, *, limit: int = 100) -> list[tuple[str, datetime, datetime, str]]:
-        """What networks could not give, latest first: (source, since, until, why)."""
+    def gaps(self, *, limit: int = 100) -> list[Missing]:
+        """What networks could not give, latest first; those that were closed since stand last."""
+        wanted = select(_GAP).order_by(_GAP.c.closed_at.is_not(None), _GAP.c.id.desc()).limit(limit)
         with self._db.reading() as connection:
-            rows = connection.execute(select(_GAP).order_by(_GAP.c.id.desc()).limit(limit)).mappings()
-            return [(row["source"], row["since"], row["until"], row["why"]) for row in rows]
+            return [_missing(row) for row in connection.execute(wanted).mappings()]
+
+    def gap(self, gap_id: int) -> Missing | None:
+        with self._db.reading() as connection:
+            row = connection.execute(select(_GAP).where(_GAP.c.id == gap_id)).mappings().first()
+        return None if row is None else _missing(row)
+
+
+def _missing(row: RowMapping) -> Missing:
+    names = ("id", "source", "since", "until", "why", "closed_at")
+    return Missing(**{name: row[name] for name in names})
 
 
 def status_of(row: RowMapping) -> SourceStatus:

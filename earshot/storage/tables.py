@@ -434,6 +434,34 @@ class GapRow(SQLModel, table=True):
     until: datetime = _time()
     why: str = _text()
     at: datetime = _time()
+    backfill_id: int | None = _link("backfill.id", nullable=True)  #: the one that could not get it either
+    closed_at: datetime | None = _time(nullable=True)  #: when a back-fill brought what was missing
+
+
+class BackfillRow(SQLModel, table=True):
+    """A span of a source that a person wants read again."""
+
+    __tablename__ = "backfill"
+    __table_args__ = (Index("backfill_source", "source", "state"),)
+    id: int | None = _id()
+    source: str
+    since: datetime = _time()
+    until: datetime = _time()
+    state: str  #: open, done, stopped, cancelled, failed
+    cursor: str | None = Field(default=None, sa_column=Column(Text, nullable=True))  #: its own; the source keeps another
+    oldest: datetime | None = _time(nullable=True)
+    newest: datetime | None = _time(nullable=True)
+    seen: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    kept: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    reads: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    tries: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    reason: str = _text()
+    by: int | None = _link("account.id", nullable=True)
+    asked_at: datetime = _time()
+    next_at: datetime | None = _time(nullable=True)
+    settled_at: datetime | None = _time(nullable=True)
+    claimed_by: str | None = None
+    claimed_until: datetime | None = _time(nullable=True)
 
 
 class PolicyRow(SQLModel, table=True):

@@ -11,6 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from earshot.case import AnswerState, Move, Outcome, ReplyState, State, Tier
+from earshot.storage.backfills import BackfillState
 from earshot.storage.cases import LoggedEvent
 
 if TYPE_CHECKING:
@@ -132,6 +133,13 @@ _STEPS = {
     Move.LABEL: "corrected a score",
     Move.UNLABEL: "took back a label",
     Move.UNDO: "took back a step",
+}
+BACKFILLS = {
+    BackfillState.OPEN: "under way",
+    BackfillState.DONE: "done",
+    BackfillState.STOPPED: "stopped",
+    BackfillState.CANCELLED: "cancelled",
+    BackfillState.FAILED: "failed",
 }
 #: moves whose reason only says them again
 _SAY_ENOUGH = frozenset({Move.UNDO, Move.DRAFT, Move.ACCEPT, Move.ASSIGN, Move.SENT, Move.JOIN, Move.EDIT, Move.APPROVE, Move.EXPIRE})

@@ -515,6 +515,7 @@ ERASED = {
 OURS = {
     "account": {"email", "name", "role", "tier", "languages", "topics", "password_hash"},
     "author": {"network"},
+    "backfill": {"source", "state", "claimed_by"},
     "case_": {"network", "state", "tier", "outcome", "policy"},
     "event": {"actor", "move"},
     "forgotten": {"key"},
@@ -533,6 +534,7 @@ OURS = {
 }  # fmt: skip
 #: what people of ours or networks wrote: the proof looks there, and a person decides
 LOOKED_THROUGH = {
+    "backfill": {"cursor", "reason"},
     "article": {"slug", "title", "lang", "topic", "product", "body", "words"},
     "policy": {"version", "toml", "note"},
     "saved_query": {"name", "text", "sources", "not_by", "not_saying"},

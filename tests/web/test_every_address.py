@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from houses import sqlite_store
+from houses import LEASE, NOW, sqlite_store
 from sites import Site
 from starlette.routing import Mount
 from starlette.testclient import TestClient
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 from earshot.rooms import Rooms
 from earshot.settings import Settings, SourceSettings
 from earshot.storage.accounts import Role
+from earshot.storage.mentions import Poll
 from earshot.web.app import page_of
 from earshot.web.site import NAVIGATION, SITE, Address, may_enter
 
@@ -29,6 +31,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, open_rooms: Rooms) -> Iterat
     """One site for the whole walk; each object in it belongs to the one super-user where it can."""
     with sqlite_store(Path(tmp_path_factory.mktemp("walk"))) as store:
         store.sources.declare([("x", "x")])
+        store.sources.take("x", worker="w", now=NOW, lease=LEASE)
+        gap = (NOW - timedelta(days=2), NOW - timedelta(days=1), "it was down")
+        store.mentions.keep_new([], source="x", now=NOW, poll=Poll(source="x", worker="w", cursor=None, gap=gap))
         yield Site(store=store, rooms=open_rooms, settings=Settings(secret_key="s" * 40, sources=(SourceSettings(name="x", network="x"),)))
 
 
@@ -58,6 +63,8 @@ def _path(address: Address) -> str:
         author_id=1,
         mention_id=1,
         change_id=0,
+        gap_id=1,
+        backfill_id=1,
         name="x",
         token="nothing",
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import HTTPException, Path
 from fastapi.responses import Response
 
 from earshot.errors import Conflict
 from earshot.settings import SourceSettings
 from earshot.storage.reports import Freshness
 from earshot.storage.sources import SourceState, SourceStatus
-from earshot.web.site import MANAGERS
+from earshot.web.pages.backfills import Name, may_change, readings, require_source
 from earshot.web.visit import Visit, Visiting
 from listener import RECEIVED
 
@@ -20,8 +19,6 @@ GAPS = 20  #: the latest that are shown
 #: what needs a person stands first
 _ORDER = (SourceState.BROKEN, SourceState.THROTTLED, SourceState.PAUSED, SourceState.HEALTHY)
 _NOTHING = Freshness(hours=(0,) * 24, delays=(0,))
-
-Name = Annotated[str, Path(max_length=40)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +44,19 @@ class Listening:
 
 
 def sources(visit: Visiting) -> Response:
+    statuses = visit.store.sources.statuses()
     return visit.page(
         "sources_list.html" if visit.is_partial else "sources.html",
-        listening=listening(visit),
+        listening=listening(visit, statuses),
         gaps=visit.store.sources.gaps(limit=GAPS),
-        may_change=visit.me.role in MANAGERS,
+        readings=() if visit.is_partial else readings(visit, statuses),
+        may_change=may_change(visit),
     )
 
 
-def listening(visit: Visit) -> list[Listening]:
-    """Every source of the settings, what needs a person first. Three statements."""
-    known = {status.name: status for status in visit.store.sources.statuses()}
+def listening(visit: Visit, statuses: Sequence[SourceStatus]) -> list[Listening]:
+    """Every source of the settings, what needs a person first. Two statements."""
+    known = {status.name: status for status in statuses}
     freshness, gaps = visit.store.reports.freshness(until=visit.now), visit.store.sources.count_gaps()
     found = [
         Listening(
@@ -74,19 +73,14 @@ def listening(visit: Visit) -> list[Listening]:
 
 
 def pause(visit: Visiting, name: Name) -> Response:
-    _require(visit, name)
+    require_source(visit, name)
     if not visit.store.sources.pause(name, reason=f"paused by {visit.me.name}"):
         raise Conflict(f"{name} is paused already, or was never polled; look at the page again")
     return visit.done(f"{name} is paused: nothing is read there until somebody resumes it.", to="/sources", undo=f"/sources/{name}/wake")
 
 
 def wake(visit: Visiting, name: Name) -> Response:
-    _require(visit, name)
+    require_source(visit, name)
     if not visit.store.sources.wake(name, now=visit.now):
         raise Conflict(f"{name} was never polled: start earshot work")
     return visit.done(f"{name} is polled at the next chance.", to="/sources")
-
-
-def _require(visit: Visit, name: str) -> None:
-    if name not in {source.name for source in visit.settings.sources}:
-        raise HTTPException(404)
