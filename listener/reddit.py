@@ -32,6 +32,7 @@ from earshot import __version__
 from earshot.errors import ConfigurationError, ReplyRefused, ReplyUnknown, SourceConfused, SourceRefused, SourceUnavailable
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings, secret
+from listener.plain_text import clip
 from listener.source import Gap, Looks, Page, Posted, Thread
 from listener.threads import MOST_POSTS, in_reading_order
 from listener.wire import DEADLINE_SECONDS, Denied, NoAnswer, Wire, clean, session, variable
@@ -332,7 +333,7 @@ class RedditSource:
             network=self.network,
             native_id=native_id,
             author=self._author(data),
-            text=body if is_comment else "\n\n".join(part for part in (clean(data["title"]), body) if part),
+            text=clip(body if is_comment else "\n\n".join(part for part in (clean(data["title"]), body) if part)),
             url=self._site + clean(data["permalink"]),
             posted_at=_moment(data["created_utc"]),
             edited_at=_edited_at(data.get("edited")),
@@ -351,9 +352,9 @@ class RedditSource:
         return Author(
             network=self.network,
             native_id=clean(native_id),
-            handle=clean(handle),
-            name=clean(handle),
-            url=f"{self._site}/user/{clean(handle)}",
+            handle=clean(handle)[:200],
+            name=clean(handle)[:200],
+            url=f"{self._site}/user/{clean(handle)[:200]}",
         )
 
     # answering

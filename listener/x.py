@@ -25,6 +25,7 @@ from earshot.errors import ConfigurationError, ReplyRefused, ReplyUnknown, Sourc
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings, secret
 from listener.live import Live, poll_cursor
+from listener.plain_text import clip
 from listener.source import Gap, Looks, Page, Posted, Thread
 from listener.threads import in_reading_order
 from listener.wire import DEADLINE_SECONDS, Denied, NoAnswer, Wire, clean, equip, variable
@@ -285,7 +286,7 @@ class XSource:
             network=self.network,
             native_id=native_id,
             author=author,
-            text=_text(others.get(original, item) if original else item),
+            text=clip(_text(others.get(original, item) if original else item)),
             url=f"{self._site}/{author.handle}/status/{native_id}",
             posted_at=datetime.fromisoformat(item["created_at"]),
             thread_id=_text_or_none(item.get("conversation_id")),
@@ -300,13 +301,13 @@ class XSource:
     def _author(self, native_id: str, people: Mapping[str, Any]) -> Author:
         person = people.get(native_id) or {}
         metrics = person.get("public_metrics") or {}
-        handle = clean(person.get("username") or native_id)
+        handle = clean(person.get("username") or native_id)[:200]
         return Author(
             network=self.network,
             native_id=native_id,
             handle=handle,
-            name=clean(person.get("name") or ""),
-            bio=html.unescape(clean(person.get("description") or "")),
+            name=clean(person.get("name") or "")[:200],
+            bio=clip(html.unescape(clean(person.get("description") or ""))),
             url=f"{self._site}/{handle}",
             followers=_count(metrics.get("followers_count")),
             following=_count(metrics.get("following_count")),

@@ -42,6 +42,7 @@ from earshot.errors import (
 from earshot.mention import Mention
 from earshot.registry import load
 from listener import SOURCES
+from listener.plain_text import MAX_TEXT
 from listener.source import Posted, Source
 
 NAMES = ("x", "reddit", "mastodon", "bluesky", "lemmy", "discourse", "stackexchange", "appstore", "youtube")
@@ -321,6 +322,16 @@ def test_hostile_names_and_broken_characters_arrive_as_plain_text(network: FakeN
     assert mention.author.handle == "eve"
     assert mention.text.split() == network.shown("lumifern: with a NUL inside").split()
     assert "\0" not in mention.author.bio
+
+
+def test_ten_thousand_hashtags_and_a_name_of_a_megabyte_are_clipped(network: FakeNetwork) -> None:
+    network.world.person(network.name, "eve", name="N" * 1_000_000, bio="B" * 1_000_000)
+    network.post("#hub " * 10_000 + "x" * 1_000_000, author="eve")
+    (mention,), _, _ = read_all(network.source())
+    assert mention.author is not None
+    assert len(mention.author.name) <= 200
+    assert len(mention.author.bio) <= MAX_TEXT
+    assert len(mention.text) <= MAX_TEXT
 
 
 def test_half_a_surrogate_pair_can_be_stored(network: FakeNetwork) -> None:
