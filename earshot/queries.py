@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,9 +27,14 @@ def own_accounts(sources: Iterable[SourceSettings]) -> tuple[str, ...]:
 
 def read_query(draft: Draft, own: Iterable[str]) -> Query:
     """The query with all that it leaves out. Raises `BadInput` pointing at what cannot be read."""
+    return _read(draft.text, (*draft.not_by, *own), draft.not_saying)
+
+
+@lru_cache(maxsize=1_000)
+def _read(text: str, authors: tuple[str, ...], words: tuple[str, ...]) -> Query:
     from listener.query import read, without
 
-    return without(read(draft.text), authors=(*draft.not_by, *own), words=draft.not_saying)
+    return without(read(text), authors=authors, words=words)
 
 
 def naming(source: str, saved: Iterable[SavedQuery]) -> list[SavedQuery]:

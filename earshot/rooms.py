@@ -7,7 +7,7 @@ room is first used.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import cached_property
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from earshot.case import Case, Offer, PassReason, Route, Sending, Tier
 from earshot.errors import ConfigurationError, ModelError
 from earshot.mention import Mention, ScoredMention
-from earshot.queries import SavedQueries, own_accounts
+from earshot.queries import SavedQueries, own_accounts, read_query
 from earshot.settings import Settings, SourceSettings
 
 if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
@@ -34,12 +34,13 @@ if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
     from earshot.storage.articles import Article
     from earshot.storage.cases import CasePage, SolvedCase, WaitingCase
     from earshot.storage.handover import ToOffer
-    from earshot.storage.queries import SavedQuery
+    from earshot.storage.queries import Draft, SavedQuery
     from earshot.storage.reports import HeardPost
     from escalation.policy import Policy
     from escalation.priority import Priority
     from influence.weigh import Factor
     from listener.blind_spots import Proposals
+    from listener.trial import Trial
 
 #: minutes that an answer takes, for the hours a super-user gives in a week
 MINUTES_PER_ANSWER = 10
@@ -229,6 +230,25 @@ class Rooms:
     def match_with(self, saved: Sequence[SavedQuery], scored: Sequence[ScoredMention]) -> list[tuple[int, ...]]:
         """The same for these queries alone."""
         return SavedQueries(self.own_accounts, saved).match(scored)
+
+    def try_query(
+        self, draft: Draft, posts: Sequence[ScoredMention], sources: Sequence[SourceSettings], *, is_enough: Callable[[], bool]
+    ) -> Trial:
+        """What a query would find in `posts`, and what it would ask of `sources`. Raises `BadInput` pointing at what cannot be read."""
+        from listener.trial import try_out
+
+        return try_out(read_query(draft, self.own_accounts), posts, sources, is_enough=is_enough)
+
+    def check_query(self, draft: Draft) -> None:
+        """Raise `BadInput` pointing at what cannot be read."""
+        read_query(draft, self.own_accounts)
+
+    def with_names(self, text: str) -> str:
+        """The text of a query that asks for the names of the brand besides; as it is where no brand is known."""
+        from listener.query import names_query
+
+        names = "" if self.brand is None else names_query((self.brand.name, *self.brand.names))
+        return f"({names}) ({text})" if names and text.strip() else names or text
 
     # ---- decide
 

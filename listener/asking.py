@@ -93,7 +93,7 @@ class AskingSource:
         searches: list[str] = []
         for each in also if self._settings.network in DIALECTS else ():
             try:
-                searches += _searches_for(self._settings, each.query)
+                searches += searches_for(self._settings, each.query)
             except BadInput:
                 log.warning("query_not_asked", source=self._settings.name, query=each.name)
         return searches
@@ -184,7 +184,7 @@ def _wanted(settings: SourceSettings) -> tuple[Query | None, list[str]]:
         return None, []
     try:
         query = read(settings.wanted)
-        searches = _searches_for(settings, query)
+        searches = searches_for(settings, query)
     except BadInput as err:
         raise ConfigurationError(f"source {settings.name!r}, wanted: {err}") from err
     if not searches:
@@ -192,7 +192,8 @@ def _wanted(settings: SourceSettings) -> tuple[Query | None, list[str]]:
     return query, searches
 
 
-def _searches_for(settings: SourceSettings, query: Query) -> list[str]:
+def searches_for(settings: SourceSettings, query: Query) -> list[str]:
+    """What the source asks its network for this query; its own query where the network has no search. Raises as `compile_for` does."""
     if settings.network not in DIALECTS:
         return [settings.query]
     narrowed = settings.query if settings.wanted else ""

@@ -22,11 +22,28 @@ from earshot.scheduler import House
 from earshot.settings import Settings, SourceSettings, load_settings
 from earshot.storage import Store
 from earshot.storage.accounts import Account, Membership, Role
+from earshot.storage.queries import Draft
 
 ACCOUNT = PLACE = "lumifern"
 #: everybody's; nothing real is behind it
 PASSWORD = "fern and light"  # noqa: S105
 QUERIES = {"x": "lumifern OR 流萤蕨 OR 流螢蕨", "reddit": f"r/{PLACE}"}
+
+#: what the brand's people look for besides
+SAVED_QUERIES = (
+    Draft(
+        name="Smoke and fire",
+        text="(~lumifern OR 流萤蕨) (smoke OR smoking OR fire OR burn* OR shock OR 冒烟 OR 起火)",
+        sources=("x",),
+        urgent=True,
+    ),
+    Draft(
+        name="Offline hubs",
+        text="(hub OR 网关) (offline OR update OR disconnect* OR 离线 OR 掉线)",
+        not_saying=("giveaway",),
+    ),
+    Draft(name="Praise", text="(~lumifern OR 流萤蕨) sentiment:positive"),
+)
 
 #: seconds of the story between two polls; each poll of Reddit reads the latest hundred again
 EVERY = {"x": 20 * 60.0, "reddit": 50 * 60.0}
@@ -131,7 +148,7 @@ def _environment(secrets: Mapping[str, str]) -> Iterator[None]:
 
 
 def _furnish(store: Store, story: Story, now: datetime) -> dict[str, Account]:
-    """Accounts and articles."""
+    """Accounts, articles and saved queries."""
     from argon2 import PasswordHasher
 
     if store.accounts.everyone():
@@ -139,6 +156,8 @@ def _furnish(store: Store, story: Story, now: datetime) -> dict[str, Account]:
     # One cheap hash for all: the password is printed anyway, and fifty people sign in within a minute.
     hashed = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
     store.articles.put(story.articles, now=now)
+    for draft in SAVED_QUERIES:
+        store.queries.add(draft, by=None, now=now)
     return {insider.email: _account(store, insider, hashed, now) for insider in story.insiders}
 
 

@@ -15,10 +15,11 @@ from earshot.mention import Author, ScoredMention
 from earshot.storage.database import Database
 from earshot.storage.edits import Version, versions_of
 from earshot.storage.rows import case_of, joined_author, scored_of
-from earshot.storage.tables import AccountRow, AnswerRow, AuthorRow, CaseRow, EventRow, LabelRow, MentionRow, ReplyRow, table
+from earshot.storage.tables import AccountRow, AnswerRow, AuthorRow, CaseRow, EventRow, LabelRow, MentionRow, QueryMatchRow, ReplyRow, table
 
 _CASE, _EVENT, _MENTION, _AUTHOR = table(CaseRow), table(EventRow), table(MentionRow), table(AuthorRow)
 _ANSWER, _REPLY, _LABEL, _ACCOUNT = table(AnswerRow), table(ReplyRow), table(LabelRow), table(AccountRow)
+_MATCH = table(QueryMatchRow)
 _DECIDER = _ACCOUNT.alias("decider")
 
 #: what waits for a person
@@ -144,10 +145,14 @@ class Cases:
         networks: Sequence[str] = (),
         assignee: int | None = None,
         due_before: datetime | None = None,
+        queries: Sequence[int] = (),
         limit: int = 50,
         offset: int = 0,
     ) -> Queue:
-        """Cases in the order of their priority, the sooner due first among equals. Two statements."""
+        """Cases in the order of their priority, the sooner due first among equals. Two statements.
+
+        `queries`: only those with a mention that matches one of these saved queries.
+        """
         wanted: list[ColumnElement[bool]] = [_CASE.c.state.in_([s.value for s in states])]
         if tiers:
             wanted.append(_CASE.c.tier.in_([t.value for t in tiers]))
@@ -157,6 +162,10 @@ class Cases:
             wanted.append(_CASE.c.assignee == assignee)
         if due_before is not None:
             wanted.append(_CASE.c.due_at < due_before)
+        if queries:
+            own = _MENTION.alias("own")
+            matched = select(own.c.id).join(_MATCH, _MATCH.c.mention_id == own.c.id)
+            wanted.append(matched.where(own.c.case_id == _CASE.c.id, _MATCH.c.query_id.in_(queries)).exists())
         with self._db.reading() as connection:
             rows = connection.execute(_queue_rows(wanted).limit(limit).offset(offset)).mappings().all()
             counted = connection.execute(

@@ -14,6 +14,7 @@ EVERYONE = frozenset(Role)
 WORKERS = frozenset({Role.ADMIN, Role.MANAGER, Role.STAFF})  #: who see whole cases
 MANAGERS = frozenset({Role.ADMIN, Role.MANAGER})
 READERS = WORKERS | {Role.MARKETER}
+PLANNERS = MANAGERS | {Role.MARKETER}  #: who say what is looked for
 SUPER_USERS = frozenset({Role.SUPER_USER})
 TRUSTED = True  #: super-users who may approve what others write
 
@@ -74,6 +75,14 @@ SITE: tuple[Address, ...] = (
     Address("POST", "/teach/{mention_id}", "teach:label", WORKERS, "Says what the answer to one question is."),
     Address("POST", "/teach/{mention_id}/skip", "teach:skip", WORKERS, "Leaves a post aside."),
     Address("POST", "/teach/{mention_id}/undo", "teach:undo", WORKERS, "Takes back what one said of a post."),
+    Address("GET", "/queries", "queries:queries", PLANNERS, "The saved queries, and what each brings."),
+    Address("POST", "/queries", "queries:save", PLANNERS, "Saves a new query."),
+    Address("GET", "/queries/new", "queries:new", PLANNERS, "A new query, tried on what came in."),
+    Address("POST", "/queries/check", "queries:check", PLANNERS, "Tries what is written, without saving it."),
+    Address("GET", "/queries/{query_id}", "queries:show", PLANNERS, "One saved query, tried on what came in."),
+    Address("POST", "/queries/{query_id}", "queries:change", PLANNERS, "Saves a change of a query."),
+    Address("POST", "/queries/{query_id}/delete", "queries:delete", PLANNERS, "Deletes a query."),
+    Address("POST", "/queries/{query_id}/undo", "queries:undo", PLANNERS, "Brings a deleted query back."),
     Address("GET", "/blind-spots", "blind_spots:blind_spots", MANAGERS, "Words that no source looks for, with what they would bring."),
     Address("GET", "/desk", "desk:desk", SUPER_USERS, "A super-user's offers, cases, drafts to look over, and recent answers."),
     Address("GET", "/desk/cases/{case_id}", "desk:show", SUPER_USERS, "A case that was offered to her or is hers, masked."),
@@ -113,6 +122,7 @@ NAVIGATION = (
     ("/queue", "Queue"),
     ("/desk", "Desk"),
     ("/teach", "Teach"),
+    ("/queries", "Queries"),
     ("/authors", "Authors"),
     ("/sources", "Sources"),
     ("/models", "Models"),

@@ -17,6 +17,7 @@ from earshot.storage.cases import LoggedEvent
 if TYPE_CHECKING:
     from classifiers.drift import Share, Strayed
     from earshot.storage.reports import Freshness
+    from listener.trial import Range
 
 TIERS = {Tier.NONE: "nobody", Tier.COMMUNITY: "community", Tier.TIER_1: "tier 1", Tier.TIER_2: "tier 2"}
 STATES = {
@@ -297,6 +298,44 @@ def noun(number: int | None, one: str, more: str = "") -> str:
 
 def many(number: int, one: str, more: str = "") -> str:
     return f"{number:,} {noun(number, one, more)}"
+
+
+# ---- queries
+
+#: the language at a glance: what is written, and what it means
+QUERY_LANGUAGE = (
+    ("lumifern lamp", "both words, anywhere"),
+    ("lamp OR shade", "one of them, or both"),
+    ("lamp -giveaway", "the one without the other"),
+    ('"does not work"', "these words, one behind the other"),
+    ("lamp NEAR/5 broken", "at most five words between them"),
+    ("lamp*", "words that begin so"),
+    ("~lumifern", "the word, also misspelt"),
+    ('"Apple"c', "with these capitals"),
+    ("author:jane lang:en network:x", "who wrote it, in which language, where"),
+    ("followers>1000 is:question sentiment:negative", "what is known of it"),
+)
+
+
+def ranging(found: Range) -> str:
+    """ "12 to 30"; "under 1" where both ends are that."""
+    low, high = about(found.low), about(found.high)
+    return high if low == high else f"{low} to {high}"
+
+
+def costing(cost: Range) -> str:
+    """A cost in whatever money the price is in: "costs 1.20 to 3.00"."""
+    return f"costs {cost.low:,.2f} to {cost.high:,.2f}"
+
+
+def days(number: float) -> str:
+    """A span in days, or in hours where it is short: "12 days"."""
+    return span(timedelta(days=number)) if number < 2 else many(round(number), "day")
+
+
+def day_before(moment: datetime, number: int) -> str:
+    """The day so many days before: "12 Nov"."""
+    return (moment - timedelta(days=number)).strftime("%d %b")
 
 
 # ---- hostile text

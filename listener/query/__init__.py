@@ -8,6 +8,7 @@ near_misses(query, posts)          # what did it just miss, and why?
 
 from listener.query.grammar import read
 from listener.query.matching import Matcher, matches
+from listener.query.naming import names_query
 from listener.query.nearly import NearMiss, near_misses
 from listener.query.networks import DIALECTS, compile_for, unsearchable, widened
 from listener.query.reading import Post
@@ -21,6 +22,7 @@ __all__ = [
     "Query",
     "compile_for",
     "matches",
+    "names_query",
     "near_misses",
     "read",
     "unsearchable",

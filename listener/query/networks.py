@@ -39,12 +39,12 @@ class Dialect:
 def compile_for(query: Query, network: str, *, reserve: int = 0) -> list[str]:
     """Searches in the network's own words: each post that the network can show and that matches the query is found by at least one.
 
-    But for misspellings (`~`): where nothing else can be asked for, they are asked for as the likeliest of them.
+    But for misspellings: `~` is asked for as the word and the likeliest of them.
 
     `reserve`: characters of each search that the caller needs. Empty where `network:` leaves this network out. Raises `BadInput` where
     nothing is left that the network can search for, and `UnknownName` for a network without a search.
     """
-    asked = _asked(query, network)
+    asked = _Asked(network, _dialect(network))
     wide = _wider(query.tree, asked)
     if wide is False:
         return []
@@ -59,7 +59,7 @@ def compile_for(query: Query, network: str, *, reserve: int = 0) -> list[str]:
 
 def unsearchable(query: Query, network: str) -> tuple[str, ...]:
     """The parts that the network's search does not know; they are checked here, among what it finds without them."""
-    asked = _asked(query, network)
+    asked = _Asked(network, _dialect(network))
     if _wider(query.tree, asked) is False:
         return ()
     left_out = (node for node, wanted in _parts(query.tree, True) if asked.leaf(node, wanted) is True)
@@ -70,17 +70,10 @@ def widened(query: Query, network: str) -> Query | None:
     """What the network is asked for at most, as a query of ours: what it matches is about what comes back. None where the network is left
     out. Raises as `compile_for` does.
     """
-    wide = _wider(query.tree, _asked(query, network))
+    wide = _wider(query.tree, _Asked(network, _dialect(network)))
     if wide is True:
         raise BadInput(_unsearchable(query, network))
     return None if wide is False else replace(query, tree=wide)
-
-
-def _asked(query: Query, network: str) -> _Asked:
-    """Misspellings are left to the local check where the rest can be asked for, and only else spelt out."""
-    asked = _Asked(network, _dialect(network))
-    wide = _wider(query.tree, asked)
-    return asked if wide is False or (wide is not True and _may_stand_alone(wide)) else replace(asked, spells=True)
 
 
 def _dialect(network: str) -> Dialect:
@@ -105,7 +98,6 @@ def _unsearchable(query: Query, network: str) -> str:
 class _Asked:
     network: str
     dialect: Dialect
-    spells: bool = False  #: are misspellings asked for, each as it is written?
 
     def leaf(self, node: Node, wanted: bool) -> Node | bool:
         """What is asked of the network; True: everything, False: nothing."""
@@ -113,7 +105,7 @@ class _Asked:
             return (node.value == self.network) is wanted
         if not wanted:
             return Not(node) if self.dialect.says_not(node) else True
-        if isinstance(node, Fuzzy) and self.spells:
+        if isinstance(node, Fuzzy):
             return self._spelt(node)
         return node if self.dialect.says(node) else _less(node, self.dialect)
 

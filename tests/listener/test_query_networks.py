@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
         ("x", "lamp -(giveaway OR (not_this that))", ["lamp -giveaway"]),
         ("x", "lamp NEAR/5 (broken OR bust)", ["lamp (broken OR bust)"]),
         ("x", "lamp light*", ["lamp"]),
-        ("x", "lamp ~lumifern followers>1000 sentiment:negative is:question", ["lamp"]),
+        ("x", "lamp followers>1000 sentiment:negative is:question", ["lamp"]),
         ("x", "lamp lang:en is:reply", ["lamp (lang:en OR lang:und) is:reply"]),
         ("x", "lamp -lang:id -is:reply", ["lamp -lang:in -is:reply"]),
         ("x", "lamp url:lumifern.com/help", ['lamp url:"lumifern.com/help"']),

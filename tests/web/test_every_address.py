@@ -17,6 +17,7 @@ from earshot.rooms import Rooms
 from earshot.settings import Settings, SourceSettings
 from earshot.storage.accounts import Role
 from earshot.storage.mentions import Poll
+from earshot.storage.queries import Draft
 from earshot.web.app import page_of
 from earshot.web.site import NAVIGATION, SITE, Address, may_enter
 
@@ -42,6 +43,7 @@ def people(world: Site) -> dict[Role | None, TestClient]:
     accounts = {role: world.account(role) for role in Role}
     world.hear("My hub is broken since the update and I am furious!")
     assert world.for_community() == HERS
+    world.store.queries.add(Draft(name="lamps", text="lamp"), by=None, now=world.now)
     world.offer(HERS, accounts[Role.SUPER_USER])
     return {role: world.signed_in(account) for role, account in accounts.items()} | {None: world.visitor()}
 
@@ -65,6 +67,7 @@ def _path(address: Address) -> str:
         change_id=0,
         gap_id=1,
         backfill_id=1,
+        query_id=1,
         name="x",
         token="nothing",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Query
@@ -15,7 +15,12 @@ from earshot.storage.cases import WAITING
 from earshot.web import words
 from earshot.web.visit import Visit, Visiting
 
+T = TypeVar("T")
+Id = Annotated[int, Query(ge=1, le=2**63 - 1)]
+
 PER_PAGE = 25
+#: saved queries that are offered as filters; the page of the queries leads to the others
+MOST_QUERIES = 8
 TIERS = (Tier.COMMUNITY, Tier.TIER_1, Tier.TIER_2, Tier.NONE)
 
 
@@ -28,12 +33,13 @@ class Filters:
     networks: tuple[str, ...] = ()
     mine: bool = False
     late: bool = False
+    queries: tuple[int, ...] = ()
     page: int = 1
 
     def link(self, **changes: object) -> str:
         """The address with these filters, some of them changed; changing one leads back to the first page."""
         only = {"mine": "yes" if self.mine else (), "late": "yes" if self.late else ()}
-        asked = {"state": self.states, "tier": self.tiers, "network": self.networks} | only | changes
+        asked = {"state": self.states, "tier": self.tiers, "network": self.networks, "query": self.queries} | only | changes
         query = urlencode([(name, str(value)) for name, values in asked.items() for value in _each(values)])
         return f"/queue?{query}" if query else "/queue"
 
@@ -55,6 +61,7 @@ def queue(
     network: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
     mine: str = "",
     late: str = "",
+    query: Annotated[list[Id], Query(max_length=20)] = [],  # noqa: B006
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> Response:
     filters = Filters(
@@ -63,6 +70,7 @@ def queue(
         networks=tuple(sorted({words.plain(n)[:40] for n in network})),
         mine=bool(mine),
         late=bool(late),
+        queries=tuple(sorted(set(query))),
         page=page,
     )
     found = visit.store.cases.queue(
@@ -71,6 +79,7 @@ def queue(
         networks=filters.networks,
         assignee=visit.me.id if filters.mine else None,
         due_before=visit.now if filters.late else None,
+        queries=filters.queries,
         limit=PER_PAGE,
         offset=(page - 1) * PER_PAGE,
     )
@@ -88,6 +97,7 @@ def chips(visit: Visit, filters: Filters, counts: Mapping[tuple[State, Tier], in
         "State": [_chip(filters, "state", filters.states, s, words.STATES[s], by_state[s]) for s in WAITING],
         "Tier": [_chip(filters, "tier", filters.tiers, t, words.TIERS[t], by_tier[t]) for t in TIERS],
         "Network": [_chip(filters, "network", filters.networks, n, words.NETWORKS.get(n, n), None) for n in networks],
+        "Query": _of_queries(visit, filters),
         "Only": [
             Chip(label="late", href=filters.link(late=() if filters.late else "yes"), is_on=filters.late),
             Chip(label="mine", href=filters.link(mine=() if filters.mine else "yes"), is_on=filters.mine),
@@ -95,7 +105,14 @@ def chips(visit: Visit, filters: Filters, counts: Mapping[tuple[State, Tier], in
     }
 
 
-def _chip(filters: Filters, name: str, chosen: Sequence[str], value: str, label: str, count: int | None) -> Chip:
+def _of_queries(visit: Visit, filters: Filters) -> list[Chip]:
+    """The saved queries that are chosen, and a few besides."""
+    saved = visit.store.queries.all()
+    shown = [q for n, q in enumerate(sorted(saved, key=lambda q: not q.urgent)) if n < MOST_QUERIES or q.id in filters.queries]
+    return [_chip(filters, "query", filters.queries, q.id, words.clean_name(q.name), None) for q in shown]
+
+
+def _chip(filters: Filters, name: str, chosen: Sequence[T], value: T, label: str, count: int | None) -> Chip:
     is_on = value in chosen
     others = tuple(c for c in chosen if c != value)
     return Chip(label=label, href=filters.link(**{name: others if is_on else (*chosen, value)}), is_on=is_on, count=count)
