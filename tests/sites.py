@@ -88,9 +88,9 @@ class Site:
         understand(self.store, self.rooms, worker=WORKER, now=self.now)
         return max(item.case.id for item in self.store.cases.queue(states=tuple(State), limit=1000).items)
 
-    def for_community(self, text: str = "How do I reset my lamp?") -> int:
+    def for_community(self, text: str = "How do I reset my lamp?", *, by: Author | None = None, network: str = "x") -> int:
         """A case that waits for super-users, whatever triage made of it."""
-        case_id = self.hear(text)
+        case_id = self.hear(text, by=by, network=network)
         case = self.store.cases.get(case_id)
         move = self.store.moves.confirm if case.state is State.REVIEW else self.store.moves.retier
         return move(case_id, tier=Tier.COMMUNITY, by=self.boss.id, now=self.now, due_at=self.now + timedelta(hours=2)).id

@@ -69,9 +69,14 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "[::1]", "[::ffff:127.0.0.1]", "0"]
+    "host",
+    [
+        *("127.0.0.1", "localhost", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "0", "[::1]", "[::ffff:127.0.0.1]"),
+        *("169.254.169.254", "2852039166", "[::ffff:a9fe:a9fe]"),
+    ],
 )
 def test_a_private_address_in_any_spelling_gets_no_connection(host: str) -> None:
+    """Incident 17; the last three are where clouds keep their keys."""
     with listening(hello) as (port, requests):
         with pytest.raises((BadInput, SourceUnavailable)):
             GuardedClient().get(f"http://{host}:{port}/", now=NOW)
@@ -79,12 +84,14 @@ def test_a_private_address_in_any_spelling_gets_no_connection(host: str) -> None
 
 
 def test_one_private_address_among_public_ones_spoils_a_name() -> None:
+    """Incident 17."""
     client = GuardedClient(resolve=lambda *_: ["1.1.1.1", "127.0.0.1"])
     with pytest.raises(BadInput, match=r"feed\.example.*private.*allow_private"):
         client.get("http://feed.example/", now=NOW)
 
 
 def test_a_name_is_resolved_once_and_the_checked_address_is_the_one_connected_to() -> None:
+    """Incident 17: a name that leads elsewhere by the second look (DNS rebinding)."""
     answers = iter([["127.0.0.1"], ["192.0.2.1"]])
     with listening(hello) as (port, requests):
         fetched = at_home(resolve=lambda *_: next(answers)).get(f"http://rebinding.example:{port}/feed?a=b", now=NOW)
@@ -95,7 +102,7 @@ def test_a_name_is_resolved_once_and_the_checked_address_is_the_one_connected_to
 
 
 def test_a_redirect_to_a_private_address_gets_no_connection() -> None:
-    """Even where the host that was asked for is a trusted one of our own house: it vouches for nobody else."""
+    """Incident 17, even where the host that was asked for is a trusted one of our own house: it vouches for nobody else."""
     with listening(hello) as (inner, requests):
         for target in (f"http://localhost:{inner}/", f"http://[::ffff:7f00:1]:{inner}/", "file:///etc/passwd", "gopher://127.0.0.1/"):
 

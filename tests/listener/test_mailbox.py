@@ -18,9 +18,16 @@ import pytest
 import structlog
 from fake_networks.fixtures import NOW, FakeNetwork, read_all
 from fake_networks.mailbox import ACCOUNT, MailHouse, serve, world
+from houses import open_case, route, staff
 
+from earshot.case import ReplyState, Sending, Tier
 from earshot.errors import ConfigurationError, ReplyRefused, ReplyUnknown, SourceConfused, SourceError, SourceRefused, SourceUnavailable
 from earshot.mention import Mention
+from earshot.outbox import send_all
+from earshot.pipeline import Worker
+from earshot.storage import Store
+from earshot.storage.cases import WrittenAnswer
+from listener import mail_wire
 from listener.mail_reading import BROKEN, own_words, read_letter
 from listener.source import Source
 
@@ -384,6 +391,14 @@ def test_a_private_server_gets_no_connection_unless_it_is_declared(host: str, bo
     assert house.calls == []
 
 
+def test_one_private_address_among_public_ones_spoils_a_name(box: FakeNetwork, house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Incident 17."""
+    monkeypatch.setattr(mail_wire, "resolve", lambda *_: ["1.1.1.1", "127.0.0.1"])
+    with pytest.raises(SourceRefused, match="allow_private"):
+        box.source(url=box.url.replace("localhost", "mixed.example"), allow_private=False).fetch(None, now=NOW)
+    assert house.calls == []
+
+
 @pytest.mark.parametrize(
     "url", ["", "imap.example.com", "https://imap.example.com", "imaps://", "imaps://a.example", "imap://a:99999 smtp://b"]
 )
@@ -618,3 +633,43 @@ def test_a_source_fails_only_in_the_ways_it_promises(fault: str, command: str, h
     house.goes_wrong(command, fault)
     with suppress(SourceError):
         source.find_reply(asked, "An answer")
+
+
+# the whole way out
+
+
+def send_until_settled(store: Store, source: Source, case_id: int) -> WrittenAnswer:
+    now = NOW
+    for _ in range(40):
+        send_all(store, {"mailbox": source}, worker=Worker(name="w"), now=now)
+        now += timedelta(minutes=20)
+    page = store.cases.page(case_id)
+    assert page is not None
+    return page.answers[-1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "keeps_sent", "state"),
+    [
+        ("", False, ReplyState.SENT),
+        ("drop", True, ReplyState.SENT),
+        ("drop", False, ReplyState.NEEDS_PERSON),
+        ("452 full", False, ReplyState.SENT),
+        ("554 spam", False, ReplyState.REJECTED),
+    ],
+)
+def test_an_answer_leaves_once_or_a_person_decides(
+    fault: str, keeps_sent: bool, state: ReplyState, store: Store, house: MailHouse, box: FakeNetwork
+) -> None:
+    """Incident 28, from the outbox on."""
+    house.keeps_sent = keeps_sent
+    source = box.source()
+    asked = box.post("how do I pair it?")
+    (mention,), _, _ = read_all(source)
+    case_id = open_case(store, mention, route(Tier.TIER_1), now=NOW, source="mailbox")
+    sending = Sending(sources=frozenset({"mailbox"}), after=timedelta(0), spacing=timedelta(0))
+    store.moves.answer(case_id, by=staff(store).id, text=ANSWER, now=NOW, needs_approval=False, sending=sending)
+    house.goes_wrong("DATA", *[fault] if fault else [])
+    assert send_until_settled(store, source, case_id).reply_state is state
+    standing = [] if state is ReplyState.REJECTED else [asked]
+    assert [reply.parent for reply in house.world.replies("mailbox")] == standing

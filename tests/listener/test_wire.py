@@ -15,6 +15,7 @@ from fake_networks.faults import answers
 from fake_networks.fixtures import NOW, FakeNetwork, read_all
 
 from earshot.errors import SourceConfused, SourceRefused, SourceUnavailable
+from listener import wire
 from listener.wire import Wire, clean, retry_at, session, variable
 
 
@@ -99,10 +100,32 @@ def test_what_is_no_text_is_no_text(nothing: object) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254"])
 def test_a_stranger_s_server_is_visited_on_the_public_internet_only(x_network: FakeNetwork, host: str) -> None:
+    """Incident 17."""
     port = x_network.url.rpartition(":")[2]
     with session(Wire(name="x", only_public=True, deadline=2.0)) as travels, pytest.raises(SourceRefused, match="allow_private"):
         travels.get(f"http://{host}:{port}/")
     assert x_network.faults.calls == []
+
+
+def test_one_private_address_among_public_ones_spoils_a_name(x_network: FakeNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Incident 17."""
+    monkeypatch.setattr(wire, "resolve", lambda *_: ["1.1.1.1", "127.0.0.1"])
+    with session(Wire(name="x", only_public=True)) as travels, pytest.raises(SourceRefused, match="allow_private"):
+        travels.get(f"http://mixed.example:{x_network.url.rpartition(':')[2]}/")
+    assert x_network.faults.calls == []
+
+
+def test_a_name_is_resolved_once_and_the_checked_address_is_the_one_connected_to(
+    x_network: FakeNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Incident 17: a name that leads elsewhere by the second look (DNS rebinding). Here 127.0.0.1 stands for the public internet."""
+    looks = iter([["127.0.0.1"], ["10.0.0.1"]])
+    monkeypatch.setattr(wire, "resolve", lambda *_: next(looks))
+    monkeypatch.setattr(wire, "is_public", lambda address: address == "127.0.0.1")
+    with session(Wire(name="x", only_public=True)) as travels:
+        travels.get(f"http://rebinding.example:{x_network.url.rpartition(':')[2]}/hello")
+    assert x_network.faults.count("/hello") == 1
+    assert next(looks) == ["10.0.0.1"]
 
 
 def test_a_stranger_s_server_without_a_name_is_unavailable() -> None:

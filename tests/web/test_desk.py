@@ -9,6 +9,7 @@ from sites import Site
 from starlette.testclient import TestClient
 
 from earshot.case import PassReason, State, Tier
+from earshot.mention import Author
 from earshot.storage.accounts import Account, Role
 
 QUESTION = "How do I reset my lamp? Write to jo.doe@example.com or call +44 20 7946 0958"
@@ -49,6 +50,14 @@ def test_personal_data_is_masked_for_her(desk: TestClient, offered: tuple[int, i
     assert "jo.doe@example.com" not in page
     assert "7946" not in page
     assert "[e-mail]" in page
+
+
+@pytest.mark.parametrize("name", ["Jo", "jo.doe@example.com", ""])
+def test_she_never_sees_the_address_that_a_mail_came_from(name: str, site: Site, desk: TestClient, uma: Account) -> None:
+    address = "jo.doe@example.com"
+    case_id = site.for_community(by=Author(network="mailbox", native_id=address, handle=address, name=name), network="mailbox")
+    site.offer(case_id, uma)
+    assert all(address not in desk.get(path).text for path in ("/desk", f"/desk/cases/{case_id}", "/api/desk"))
 
 
 def test_she_takes_an_offer_and_answers_it(site: Site, desk: TestClient, uma: Account, offered: tuple[int, int]) -> None:
