@@ -136,3 +136,16 @@ def test_a_scraper_sees_states_reads_and_delays(listening: Site, boss: TestClien
         'earshot_source_delay_seconds{share="0.95",source="x"} 120.0',
     ):
         assert line in said, line
+
+
+def test_who_reads_the_report_is_told_what_it_lacks(listening: Site) -> None:
+    marketer = listening.signed_in(listening.account(Role.MARKETER))
+    assert "What the picture lacks" not in marketer.get("/").text
+    listening.store.sources.take("x", worker="w", now=listening.now, lease=LEASE)
+    for days in (60, 3):
+        gap = (listening.now - timedelta(days=days), listening.now - timedelta(days=days - 1), f"nothing older than day {days}")
+        poll = Poll(source="x", worker="w", cursor="c", gap=gap, spent=0)
+        listening.store.mentions.keep_new([], source="x", now=listening.now, poll=poll)
+    page = marketer.get("/").text
+    assert "What the picture lacks: 1 gap" in page
+    assert "nothing older than day 3" in page

@@ -32,9 +32,12 @@ def _staff(visit: Visit) -> Response:
 
 
 def _marketer(visit: Visit) -> Response:
+    days = visit.store.reports.days(until=visit.now)
+    gaps = [gap for gap in visit.store.sources.gaps() if gap.closed_at is None and gap.until >= days[0].day and gap.since <= visit.now]
     return visit.page(
         "start_marketer.html",
-        days=visit.store.reports.days(until=visit.now),
+        days=days,
+        gaps=gaps,
         rows=visit.store.reports.influence(limit=8),
         first=0,
     )
