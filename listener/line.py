@@ -167,7 +167,7 @@ class Line:
                 again = None
             return SourceUnavailable(f"{self._name}: no stream just now ({told}); will be tried again", retry_at=again)
         if status in (401, 403):
-            return SourceRefused(f"{self._name}: the network refuses us its stream ({told})")
+            return SourceRefused(f"{self._name}: the network refuses us its stream ({told}); get access to it, or take stream = true away")
         return SourceConfused(f"{self._name}: there is no stream at url of the source ({told})")
 
 

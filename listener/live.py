@@ -98,7 +98,7 @@ class _Mark:
 class Live:
     """Fetches as a source does, within so many reads, beside `poll`.
 
-    Where there is no stream just now, polls go on, and their pages say why. A refused stream is `SourceRefused`, behind a whole poll.
+    Where there is no stream just now, polls go on, and their pages say why. A stream that is refused is `SourceRefused`.
     """
 
     def __init__(self, settings: SourceSettings, *, poll: Poll, stream: Stream, deadline: float) -> None:
@@ -166,6 +166,8 @@ class Live:
             return
         try:
             self._lines = self._stream.open()
+        except SourceRefused:
+            raise
         except SourceError as err:
             self._give_up(err, REFUSED_PAUSE)
         else:
@@ -176,8 +178,9 @@ class Live:
         page = self._poll(mark.poll, now=now, reads=reads)
         polled = mark.polled if page.more else now.timestamp()
         following = replace(begun, poll=page.cursor, polling=page.more, polled=polled)
-        is_over = not page.more and not self._lines and not isinstance(self._trouble, SourceRefused)
-        return self._without_stream(following, page) if is_over else replace(page, cursor=following.dump(), more=True, again=0.0)
+        if page.more or self._lines:
+            return replace(page, cursor=following.dump(), more=True, again=0.0)
+        return self._without_stream(following, page)
 
     def _listen(self, mark: _Mark, most: int) -> Page:
         """What comes in a stretch. When the lines break, or cannot be understood, the cursor follows none of them any more."""
@@ -219,9 +222,7 @@ class Live:
         log.warning("stream_broke", source=self._name, error=type(err).__name__, wait=round(wait))
 
     def _without_stream(self, mark: _Mark, page: Page) -> Page:
-        """The page, and what keeps us from the stream. Raises `SourceRefused` where a person must look."""
-        if isinstance(self._trouble, SourceRefused):
-            raise self._trouble
+        """The page, and what keeps us from the stream."""
         wait = min(max(self._next_try - monotonic(), 0.0), self._every)
         return replace(page, cursor=mark.dump(), again=wait, trouble=f"{self._trouble}; until then polls go on")
 

@@ -51,6 +51,7 @@ class FakeNetwork:
     thread_of: Callable[[str], str] = lambda root: root  #: what a source calls the thread that this post began
     shown: Callable[[str], str] = lambda text: text  #: what a source makes of the words of a post
     facts: Callable[[Any], dict[str, Any]] = lambda item: item  #: what an item of an answer says of the post itself
+    streams: bool = False  #: its sources listen to the stream, too
     _open: list[Source] = field(default_factory=list)
 
     def source(self, *, deadline: float = 5.0, **changes: Any) -> Source:
@@ -62,6 +63,7 @@ class FakeNetwork:
             "account": self.world.account,
             "replies": True,
             "allow_private": True,
+            "stream": self.streams,
         }
         source: Source = load(SOURCES, self.name, kind="source")(SourceSettings(**(given | changes)), deadline=deadline)
         self._open.append(source)

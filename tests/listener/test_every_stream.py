@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -17,9 +18,11 @@ from fake_networks.fixtures import NOW, FakeNetwork, read_all
 
 from earshot.errors import ConfigurationError, SourceConfused, SourceRefused, SourceUnavailable
 from earshot.mention import Mention
+from earshot.scheduler import open_source
 from earshot.settings import SourceSettings
 from listener import line, live
-from listener.source import Page, Source
+from listener.query import read
+from listener.source import Asked, Page, Source
 
 STREAMS = {"x": "/2/tweets/search/stream$", "mastodon": "/streaming/hashtag$"}
 ENDS = {"x": b"\r\n", "mastodon": b"\n\n"}
@@ -264,12 +267,8 @@ def test_too_many_calls_wait_as_long_as_the_network_says(network: FakeNetwork, l
 
 def test_a_stream_that_is_refused_says_what_to_do(network: FakeNetwork) -> None:
     network.faults.on(stream_of(network), answers(403, body=b'{"detail": "it is not in your plan"}'), forever=True)
-    posted = network.post("heard by the poll")
-    source = network.source(stream=True)
-    page = source.fetch(None, now=NOW)
-    assert posted in ids(page.mentions)
     with pytest.raises(SourceRefused, match="not in your plan"):
-        read_all(source, page.cursor)
+        network.source(stream=True).fetch(None, now=NOW)
 
 
 def test_a_line_that_says_nothing_for_too_long_is_opened_again(
@@ -386,19 +385,51 @@ def test_no_key_and_no_post_is_logged(network: FakeNetwork, caplog: pytest.LogCa
     assert not any(value in said for value in network.world.secrets(network.name).values())
 
 
+# beside other searches
+
+
+@pytest.fixture
+def asking(x_network: FakeNetwork, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+    """X's stream for the source's own query, and searches for two saved ones."""
+    monkeypatch.setattr(live, "STRETCH_SECONDS", 0.15)
+    saved = [Asked("weather", read("weather")), Asked("rain", read("rain"), is_urgent=True)]
+    given = {"query": "lumifern", "url": x_network.url, "account": "lumifern", "stream": True}
+    listener = Listener(open_source(SourceSettings(name="x", network="x", **given), saved))
+    yield listener
+    listener.source.close()
+
+
+def test_saved_queries_are_polled_beside_the_one_stream(x_network: FakeNetwork, asking: Listener) -> None:
+    asking.settle()
+    assert x_network.faults.count(STREAMS["x"]) == 1
+    assert x_network.faults.count(x_network.reads) == 3
+    by_stream = x_network.post("heard at once")
+    asking.until(by_stream)
+    for _ in range(4):
+        asking.fetch(now=NOW + timedelta(seconds=30))
+    assert x_network.faults.count(x_network.reads) == 3
+    by_poll = x_network.world.post("x", "ann", "what a weather", at=NOW + timedelta(seconds=40))
+    for _ in range(6):
+        asking.fetch(now=NOW + timedelta(seconds=70))
+    assert by_poll in asking.heard
+    assert x_network.faults.count(x_network.reads) == 6
+    assert x_network.faults.count(STREAMS["x"]) == 1
+
+
+def test_between_searches_the_stream_is_asked_again_at_once(asking: Listener) -> None:
+    asking.settle()
+    assert {page.again for page in asking.pages if not page.more} == {0.0}
+
+
 # settings
 
 
 def test_a_network_without_a_stream_says_so() -> None:
-    from earshot.scheduler import open_source
-
     with pytest.raises(ConfigurationError, match="stream = true"):
         open_source(SourceSettings(name="hn", network="hackernews", query="lumifern", stream=True))
 
 
 def test_a_query_of_ours_that_takes_several_searches_has_no_stream(x_network: FakeNetwork) -> None:
-    from earshot.scheduler import open_source
-
     words = " OR ".join(f'"a rather long phrase number {n}"' for n in range(200))
     with pytest.raises(ConfigurationError, match="searches on x"):
         open_source(SourceSettings(name="x", network="x", wanted=words, stream=True))
