@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from earshot.case import Case, Offer, PassReason, Route, Sending, Tier
 from earshot.errors import ConfigurationError, ModelError
 from earshot.mention import Mention, ScoredMention
-from earshot.queries import SavedQueries, own_accounts, read_query
+from earshot.queries import SavedQueries, asked, naming, own_accounts, read_query
 from earshot.settings import Settings, SourceSettings
 
 if TYPE_CHECKING:  # scoring a file needs no database, so it must not load one
@@ -192,12 +192,15 @@ class Rooms:
             seen.setdefault(tally.question, []).append(week)
         return [trend(question, seen[question]) for question in questions if question in seen]
 
-    def blind_spots(self, heard: Sequence[HeardPost], sources: Sequence[SourceSettings], *, weeks: float) -> Proposals:
-        """The words that the searches of `sources` miss, by what came in during `weeks`."""
+    def blind_spots(
+        self, heard: Sequence[HeardPost], sources: Sequence[SourceSettings], *, weeks: float, saved: Sequence[SavedQuery] = ()
+    ) -> Proposals:
+        """The words that the searches of `sources`, and the saved queries that name them, miss, by what came in during `weeks`."""
         from listener.blind_spots import Post, propose
 
         posts = [Post(id=h.id, text=h.text, source=h.source, author=h.author_id, names_topic=h.names_topic) for h in heard]
-        return propose(posts, sources, weeks=weeks)
+        asked_of = {source.name: [each.query for each in asked(naming(source.name, saved), self.own_accounts)] for source in sources}
+        return propose(posts, sources, weeks=weeks, saved=asked_of)
 
     def query_with(self, source: SourceSettings, term: str) -> str | None:
         """The query of a source that searches, with one more term; None where a further source is needed, or it hears everything."""

@@ -10,13 +10,21 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from datetime import UTC, datetime
+from itertools import chain, pairwise
 from math import log, sqrt
+from types import MappingProxyType
 
+from earshot.errors import BadInput
+from earshot.mention import Mention
 from earshot.settings import SourceSettings
+from listener.query import Query, matches, read
+from listener.query.tree import Fuzzy, Term, anchors
 
 _Z = 1.96
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)  #: no query asks when a post was posted
 #: a word is proposed from so many posts without any word of a search, by so many authors
 _POSTS, _AUTHORS = 4, 3
 #: how sure it must be that the word belongs to the brand (log-likelihood ratio; one in a hundred by chance), and how much more common
@@ -87,15 +95,25 @@ class Proposals:
     why_none: str = ""  #: where nothing could be looked for
 
 
-def propose(posts: Sequence[Post], sources: Sequence[SourceSettings], *, weeks: float, most: int = 12) -> Proposals:
-    """The words to add to the searches of `sources`, from what came in during `weeks`."""
-    terms = {source.name: search_terms(source) for source in sources}
-    looked_for = _pattern(term for each in terms.values() for term in each)
+def propose(
+    posts: Sequence[Post],
+    sources: Sequence[SourceSettings],
+    *,
+    weeks: float,
+    most: int = 12,
+    saved: Mapping[str, Sequence[Query]] = MappingProxyType({}),
+) -> Proposals:
+    """The words to add to the searches of `sources`, from what came in during `weeks`. `saved`: source -> queries of ours it listens for,
+    beside its own.
+    """
+    ours = {source.name: _queries_of(source, saved.get(source.name, ())) for source in sources}
+    terms = {source.name: _listened_for(source, ours[source.name]) for source in sources}
+    looked_for = _pattern(chain.from_iterable((*terms.values(), *(_said(query) for each in ours.values() for query in each))))
     if looked_for is None:
         return Proposals(
             found=(), posts=len(posts), others=0, why_none="No source searches for words: each hears all there is in its place."
         )
-    covered = [bool(looked_for.search(post.text.casefold())) for post in posts]
+    covered = _covered(posts, sources, ours)
     about = [is_covered or post.names_topic for post, is_covered in zip(posts, covered, strict=True)]
     others = len(posts) - sum(about)
     if why := _too_little(posts, terms, others):
@@ -107,6 +125,42 @@ def propose(posts: Sequence[Post], sources: Sequence[SourceSettings], *, weeks: 
     where = _where(grams, candidates)
     found = (_spot(term, where[term], posts, covered, about, terms, own, weeks) for term in candidates)
     return Proposals(found=tuple(_apart([spot for spot in found if spot], where, most)), posts=len(posts), others=others)
+
+
+def _queries_of(source: SourceSettings, saved: Sequence[Query]) -> list[Query]:
+    """Queries of ours that a source asks; one of the settings that cannot be read is asked by nobody."""
+    wanted = []
+    if source.wanted:
+        with suppress(BadInput):
+            wanted = [read(source.wanted)]
+    return [*wanted, *saved]
+
+
+def _listened_for(source: SourceSettings, ours: Sequence[Query]) -> tuple[str, ...]:
+    """The words that a source searches for; none where it hears everything in its place, whatever else it asks for."""
+    own = () if source.wanted else search_terms(source)
+    hears_all = not own and not source.wanted and (source.query or not ours)
+    return () if hears_all else tuple(dict.fromkeys((*own, *(term for query in ours for term in _said(query)))))
+
+
+def _said(query: Query) -> tuple[str, ...]:
+    """The words of which one must be there for the query to match."""
+    each = anchors(query.tree) or ()
+    said = (part.said if isinstance(part, Term) else part.word for part in each if isinstance(part, Term | Fuzzy))
+    return tuple(word.lstrip("#@") for word in said)
+
+
+def _covered(posts: Sequence[Post], sources: Sequence[SourceSettings], ours: Mapping[str, Sequence[Query]]) -> list[bool]:
+    """Which of the posts some search would find, wherever they came from."""
+    native = _pattern(term for source in sources if not source.wanted for term in search_terms(source))
+    queries = dict(enumerate(dict.fromkeys(chain.from_iterable(ours.values()))))
+    network_of = {source.name: source.network for source in sources}
+    mentions = [
+        Mention(network=network_of.get(post.source, "-"), native_id=str(post.id), author=None, text=post.text, url="", posted_at=_ANY_TIME)
+        for post in posts
+    ]
+    found = matches(queries, mentions) if queries else [()] * len(posts)
+    return [bool(its) or (native is not None and bool(native.search(post.text.casefold()))) for post, its in zip(posts, found, strict=True)]
 
 
 def search_terms(source: SourceSettings) -> tuple[str, ...]:
@@ -129,8 +183,8 @@ def _wanted(query: str) -> Iterator[str]:
 
 
 def with_term(source: SourceSettings, term: str) -> str | None:
-    """The query of `source` with one more term; None where its network knows no OR, and a further source is needed."""
-    if source.network not in ("x", "reddit"):
+    """The query of `source` with one more term; None where its network knows no OR, or it asks in our own language."""
+    if source.wanted or source.network not in ("x", "reddit"):
         return None
     return f'{source.query} OR "{term}"' if " " in term else f"{source.query} OR {term}"
 

@@ -8,6 +8,7 @@ import pytest
 
 from earshot.settings import SourceSettings
 from listener.blind_spots import BlindSpot, Post, Proposals, propose, search_terms, with_term
+from listener.query import read
 
 X = SourceSettings(name="x", network="x", query="lumifern OR 流萤蕨")
 PLANTS = SourceSettings(name="plants", network="reddit", query="r/houseplants")
@@ -105,3 +106,28 @@ def test_a_query_is_read_for_the_words_that_it_looks_for(network: str, query: st
 def test_a_word_is_added_where_the_network_knows_or() -> None:
     assert with_term(X, "glow strip") == 'lumifern OR 流萤蕨 OR "glow strip"'
     assert with_term(SourceSettings(name="hn", network="hackernews", query="lumifern"), "canopy") is None
+
+
+WANTED = SourceSettings(name="x", network="x", wanted="~lumifern (flickers OR died)")
+STRIPS = (*others(), ("the glow strip flickers", 10, "plants", True), ("my lumifern strip died", 40, "x", True))
+
+
+def test_a_query_in_our_own_language_is_what_its_source_listens_for() -> None:
+    spots = found(propose(posts(*STRIPS), [WANTED, PLANTS], weeks=1))
+    assert "strip" in spots
+    assert not any("lumifern" in term for term in spots)
+
+
+def test_what_a_saved_query_listens_for_is_no_blind_spot() -> None:
+    saved = {"x": [read('"glow strip" OR canopy')]}
+    assert found(propose(posts(*STRIPS), [WANTED, PLANTS], weeks=1, saved=saved)) == {}
+    assert found(propose(posts(*STRIPS), [X, PLANTS], weeks=1, saved=saved)) == {}
+
+
+def test_a_place_that_is_heard_whole_stays_so_with_a_saved_query_beside_it() -> None:
+    saved = {"plants": [read("watering")]}
+    assert "strip" in found(propose(posts(*STRIPS), [WANTED, PLANTS], weeks=1, saved=saved))
+
+
+def test_one_more_word_for_a_query_of_ours_is_a_query_to_save() -> None:
+    assert with_term(WANTED, "canopy") is None

@@ -86,6 +86,7 @@ def test_a_word_stands_with_its_range_its_examples_and_the_query_to_write(search
     page = boss.get("/blind-spots?look=yes").text
     assert "<bdi>glow strip</bdi>" in page
     assert "more mentions a week, estimated" in page
+    assert 'href="/queries/new?text=%22glow+strip%22"' in page
     assert "&lt;b&gt;flickers&lt;/b&gt;" in page
     assert "lumifern OR \\&#34;glow strip\\&#34;" in page
     assert "<h2><bdi>lumifern" not in page

@@ -16,6 +16,7 @@ from earshot.case import State, Tier
 from earshot.rooms import Rooms
 from earshot.settings import Settings
 from earshot.storage.accounts import Role
+from earshot.storage.queries import Draft
 
 pytestmark = pytest.mark.browser
 
@@ -222,6 +223,44 @@ def test_a_trusted_super_user_gives_a_draft_back_by_keyboard(browser: Browser, s
     assert (case.case.state, case.answers[-1].note) == (State.ASSIGNED, "Say hello first, please.")
 
 
+def test_a_marketer_writes_a_query_by_keyboard_and_takes_its_deletion_back(browser: Browser, served: tuple[Site, str]) -> None:
+    site, address = served
+    site.hear("My lamp is broken, what now?")
+    site.hear("I love my chair")
+    page = enter(browser, address, site.account(Role.MARKETER, "Max", password=PASSWORD))
+    page.goto("/queries/new")
+    page.keyboard.type("lamp AND AND")
+    expect(page.locator(".mistake")).to_contain_text("column 10: AND needs a word before it")
+    expect(page.locator(".pointed")).to_contain_text("^")
+    for _ in range(4):
+        page.keyboard.press("Backspace")
+    page.keyboard.type(" broken")
+    expect(page.locator(".tried-sum")).to_contain_text("50 % of the last 2 posts")
+    expect(page.locator(".tried").first).to_contain_text("My lamp is broken")
+    page.get_by_label("Name").fill("Broken lamps")
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice")).to_contain_text("Broken lamps is saved.")
+    page.get_by_role("button", name="Delete Broken lamps").click()
+    expect(page.get_by_text("No query is saved yet.")).to_be_visible()
+    page.locator(".notice").get_by_role("button", name="Undo").click()
+    expect(page.locator(".notice")).to_contain_text("Broken lamps is back.")
+    expect(page.locator(".saved-query")).to_have_count(1)
+    assert page.faults == []  # type: ignore[attr-defined]
+
+
+def test_a_query_is_written_on_a_phone(browser: Browser, served: tuple[Site, str]) -> None:
+    site, address = served
+    site.hear("我的台灯坏了，怎么办？ " + "a" * 300)
+    page = enter(browser, address, site.account(Role.MANAGER, "Mia", password=PASSWORD), size=PHONE)
+    page.goto("/queries/new")
+    page.get_by_label("What to look for").fill("台灯 NEAR/4 坏了")
+    expect(page.locator(".tried-sum")).to_contain_text("100 %")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.get_by_label("What to look for").fill(f"({'lamp OR ' * 60}")
+    expect(page.locator(".pointed")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
 def test_dark_is_chosen_with_a_button_and_stays(browser: Browser, served: tuple[Site, str]) -> None:
     site, address = served
     page = enter(browser, address, site.account(Role.STAFF, "Sam", password=PASSWORD))
@@ -259,13 +298,28 @@ def test_axe_finds_no_serious_fault(browser: Browser, served: tuple[Site, str]) 
     site.store.handover.accept(site.offer(mine, uma), by=uma.id, now=site.now, lease=site.rooms.policy.silence.lease)
     site.hear("I love my new lamp, thank you all!")
     draft = draft_of_a_newcomer(site, given_back="For how long?")
+    site.store.queries.add(Draft(name="lamps", text="lamp NOT broken", urgent=True, not_saying=("win",)), by=None, now=site.now)
     manager = enter(browser, address, site.account(Role.MANAGER, "Mia", password=PASSWORD))
     mentor = enter(browser, address, site.account(Role.SUPER_USER, "Vera", trust=3, password=PASSWORD))
     her = enter(browser, address, uma)
     marketer = enter(browser, address, site.account(Role.MARKETER, "Max", password=PASSWORD))
     admin = enter(browser, address, site.account(Role.ADMIN, "Ada", password=PASSWORD))
     nobody = browser.new_context(base_url=address).new_page()
-    walk = [(manager, path) for path in ("/", "/queue", f"/cases/{furious}", "/teach", "/blind-spots", "/models", "/authors", "/authors/1")]
+    walk = [
+        (manager, path)
+        for path in (
+            "/",
+            "/queue",
+            f"/cases/{furious}",
+            "/teach",
+            "/queries",
+            "/queries/1",
+            "/blind-spots",
+            "/models",
+            "/authors",
+            "/authors/1",
+        )
+    ]
     walk += [(manager, path) for path in ("/policy", "/nothing")]
     walk += [(mentor, "/desk"), (mentor, f"/desk/drafts/{draft}")]
     walk += [(her, "/desk"), (her, f"/desk/cases/{mine}"), (marketer, "/"), (admin, "/"), (nobody, "/sign-in")]

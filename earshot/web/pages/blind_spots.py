@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from fastapi.responses import Response
 
@@ -18,15 +19,22 @@ def blind_spots(visit: Visiting, look: str = "") -> Response:
         return visit.page("blind_spots.html", proposals=None)
     heard = visit.store.reports.heard(since=visit.now - LOOK_BACK, until=visit.now)
     since = min((post.posted_at for post in heard), default=visit.now)
-    proposals = visit.rooms.blind_spots(heard, visit.settings.sources, weeks=max(visit.now - since, timedelta(days=1)) / _WEEK)
+    weeks = max(visit.now - since, timedelta(days=1)) / _WEEK
+    proposals = visit.rooms.blind_spots(heard, visit.settings.sources, weeks=weeks, saved=visit.store.queries.all())
     texts = {post.id: post.text for post in heard}
     return visit.page(
         "blind_spots_found.html" if visit.is_partial else "blind_spots.html",
         proposals=proposals,
         texts=texts,
         since=since,
+        new_query={spot.term: f"/queries/new?{urlencode({'text': _written(spot.term)})}" for spot in proposals.found},
         queries={spot.term: _queries(visit, spot.term) for spot in proposals.found},
     )
+
+
+def _written(term: str) -> str:
+    """A term as a query of ours says it."""
+    return f'"{term}"' if " " in term else term
 
 
 def _queries(visit: Visit, term: str) -> dict[str, str]:
