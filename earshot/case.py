@@ -154,6 +154,10 @@ class Event:
         require_aware(self.at, "Event.at")
 
 
+#: replies of ours to one author in one thread, after which nobody is called where a program seems to answer us
+ROUNDS = 3
+
+
 class Case(Struct, frozen=True, kw_only=True):
     """One author's need in one thread. `key` is unique: "network:author:thread", or "network:mention" where either is unknown."""
 
@@ -172,6 +176,7 @@ class Case(Struct, frozen=True, kw_only=True):
     assignee: int | None = None  #: account id of the one owner
     lang: str = "unsure"
     topics: tuple[str, ...] = ()
+    rounds: int = 0  #: replies of ours that a program seems to answer; known only where there are `ROUNDS` or more
 
 
 #: states in which a case keeps the name of its owner

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import repeat
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 def require_aware(moment: datetime, name: str) -> None:
@@ -34,6 +35,7 @@ class Author(Struct, frozen=True, kw_only=True):
     following: int | None = None
     posts: int | None = None
     verified: bool = False
+    is_bot: bool = False  #: the network says that a program writes there
     created_at: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -66,6 +68,13 @@ class Mention(Struct, frozen=True, kw_only=True):
         require_aware(self.posted_at, "Mention.posted_at")
         if self.edited_at is not None:
             require_aware(self.edited_at, "Mention.edited_at")
+
+
+def as_seen(mentions: Iterable[Mention], now: datetime) -> list[Mention]:
+    """Nothing is posted after it was seen: what claims to be from the future was posted now. So all that is ordered by time is ordered by
+    the earlier of both.
+    """
+    return [mention if mention.posted_at <= now else replace(mention, posted_at=now) for mention in mentions]
 
 
 class Score(Struct, frozen=True, array_like=True):

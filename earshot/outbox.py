@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from earshot.case import ROUNDS
 from earshot.errors import ReplyRefused, ReplyUnknown, SourceError, SourceRefused, SourceUnavailable
 from earshot.pipeline import Worker
 from earshot.storage import Store
@@ -43,6 +44,9 @@ def send_next(store: Store, sources: Mapping[str, Source], *, worker: Worker, no
     source = sources[reply.source]
     if reply.must_look:
         _look(store, source, reply, worker=worker, now=now)
+    elif reply.rounds >= ROUNDS:
+        words = f"it was not posted: {reply.rounds} replies went to this author here within the hour; if it is no program, answer once more"
+        store.outbox.needs_person(reply, error=words, worker=worker.name, now=now)
     elif reply.tries > TRIES:
         words = f"it was not posted: the network took no reply in {TRIES} tries; answer by hand or try again later"
         store.outbox.needs_person(reply, error=words, worker=worker.name, now=now)

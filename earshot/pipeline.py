@@ -23,7 +23,7 @@ import structlog
 from msgspec.structs import replace
 
 from earshot import pacing
-from earshot.case import Case, Move, Outcome, Route, State, Tier, after
+from earshot.case import ROUNDS, Case, Move, Outcome, Route, State, Tier, after
 from earshot.errors import (
     ConfigurationError,
     Conflict,
@@ -34,7 +34,7 @@ from earshot.errors import (
     SourceUnavailable,
     StorageError,
 )
-from earshot.mention import Mention, ScoredMention
+from earshot.mention import Mention, ScoredMention, as_seen
 from earshot.rooms import Rooms
 from earshot.settings import SourceSettings
 from earshot.storage import Store
@@ -154,6 +154,7 @@ def receive(store: Store, settings: SourceSettings, mentions: Sequence[Mention],
 
 def keep(store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | PageRead | None = None) -> Kept:
     """Store mentions, to be understood later, with the keys that near copies share."""
+    mentions = as_seen(mentions, now)
     heard = [Heard(mention=mention, copy_keys=keys) for mention, keys in zip(mentions, _copy_keys(mentions), strict=True)]
     return store.mentions.keep_new(heard, source=source, now=now, poll=poll, keys_of=_keys_of)
 
@@ -296,7 +297,7 @@ def take_in(store: Store, rooms: Rooms, mentions: Sequence[Mention], *, source: 
     rooms.use_queries(store)
 
     def once() -> Taken:
-        new = store.mentions.unknown(mentions)
+        new = store.mentions.unknown(as_seen(mentions, now))
         try:
             judged = judge(rooms, new, now=now)
         except (StorageError, ModelError, ConfigurationError):  # no fault of these mentions
@@ -407,6 +408,9 @@ def settle(case: Case | None, item: Routed) -> Settled:
         return _open(item)
     if item.added is not None:
         return _hear_edit(case, item, item.added)
+    if case.rounds >= ROUNDS:
+        echo = f"it answers like a program: after {case.rounds} replies of ours nobody is called"
+        return Settled(case=_touched(case, item), steps=((Move.JOIN, echo, {}),))
     joined: _Step = (Move.JOIN, "the author wrote again", {})
     if case.state is State.ANSWERED:
         return _hear_verdict(case, item, joined)

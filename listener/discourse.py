@@ -181,6 +181,7 @@ class DiscourseSource:
             handle=handle,
             name=clean(item.get("name") or handle)[:200],
             url=f"{self._api.url}/u/{quote(handle)}",
+            is_bot=isinstance(item["user_id"], int) and item["user_id"] < 0,  # "system" and its like
         )
 
     # one post

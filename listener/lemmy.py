@@ -197,6 +197,7 @@ class LemmySource:
             name=clean(creator.get("display_name") or name)[:200],
             bio=clip(clean(creator.get("bio") or "")),
             url=address,
+            is_bot=creator.get("bot_account") is True,
             created_at=moment(creator["published"]) if creator.get("published") else None,
         )
 

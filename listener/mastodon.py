@@ -245,6 +245,7 @@ class MastodonSource:
             followers=count(account.get("followers_count")),
             following=count(account.get("following_count")),
             posts=count(account.get("statuses_count")),
+            is_bot=account.get("bot") is True,
             created_at=moment(account["created_at"]) if account.get("created_at") else None,
         )
 

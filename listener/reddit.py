@@ -120,6 +120,10 @@ class _Cursor:
         return replace(self, submissions=reading) if self.turn == "submissions" else replace(self, comments=reading)
 
 
+#: the one program that Reddit itself runs
+_AUTOMODERATOR = "AutoModerator"
+
+
 class _Requestor(prawcore.Requestor):
     """Lets the errors of our wire through as they are; prawcore would wrap them, and repeat the call."""
 
@@ -355,6 +359,7 @@ class RedditSource:
             handle=clean(handle)[:200],
             name=clean(handle)[:200],
             url=f"{self._site}/user/{clean(handle)[:200]}",
+            is_bot=handle == _AUTOMODERATOR,
         )
 
     # answering

@@ -23,7 +23,7 @@ Key = tuple[str, str]
 _COLUMNS = (*AUTHOR_FIELDS, "seen_at", "influence")
 #: what a network leaves out is not forgotten; what it tells anew replaces what we knew
 _REFRESH = "ON CONFLICT (network, native_id) DO UPDATE SET " + ", ".join(
-    [f"{name} = excluded.{name}" for name in ("handle", "name", "bio", "url", "verified", "seen_at")]
+    [f"{name} = excluded.{name}" for name in ("handle", "name", "bio", "url", "verified", "is_bot", "seen_at")]
     + [f"{name} = coalesce(excluded.{name}, author.{name})" for name in ("followers", "following", "posts", "created_at", "influence")]
 )
 

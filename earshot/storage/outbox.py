@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 
 from earshot.case import Move, ReplyState, State
 from earshot.storage.database import Database
+from earshot.storage.rounds import replies_since_a_person_looked
 from earshot.storage.steps import lock_case, step
 from earshot.storage.tables import CaseRow, MentionRow, ReplyRow, table
 
@@ -32,6 +33,7 @@ class Outgoing:
     looked: int  #: how often an earlier attempt was looked for and not found
     must_look: bool
     error: str  #: what went wrong last
+    rounds: int = 0  #: replies of ours to this author in this thread within the hour, since a person looked at one
 
 
 class Outbox:
@@ -59,6 +61,7 @@ class Outbox:
             if row is None:
                 return None
             must_look = row["state"] != ReplyState.PENDING
+            rounds = replies_since_a_person_looked(connection, row["case_id"], now)
             connection.execute(
                 update(_REPLY)
                 .where(_REPLY.c.id == row["id"])
@@ -76,6 +79,7 @@ class Outbox:
             tries=row["tries"] + 1,
             looked=row["looked"],
             must_look=must_look,
+            rounds=rounds,
             error=row["error"],
         )
 

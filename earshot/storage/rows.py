@@ -11,7 +11,20 @@ from earshot.case import Case, Outcome, State, Tier
 from earshot.mention import Author, Mention, Score, ScoredMention
 from earshot.storage.columns import stored_time
 
-AUTHOR_FIELDS = ("network", "native_id", "handle", "name", "bio", "url", "followers", "following", "posts", "verified", "created_at")
+AUTHOR_FIELDS = (
+    "network",
+    "native_id",
+    "handle",
+    "name",
+    "bio",
+    "url",
+    "followers",
+    "following",
+    "posts",
+    "verified",
+    "is_bot",
+    "created_at",
+)
 MENTION_FIELDS = (
     "network",
     "native_id",
@@ -36,7 +49,7 @@ def stored_author(author: Author) -> tuple[Any, ...]:
     """The values of `AUTHOR_FIELDS` as the database stores them."""
     return (
         author.network, author.native_id, author.handle, author.name, author.bio, author.url, author.followers, author.following,
-        author.posts, author.verified, stored_time(author.created_at),
+        author.posts, author.verified, author.is_bot, stored_time(author.created_at),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, RowMapping, select
 
 from earshot.case import Case, Move, Route
@@ -14,6 +15,7 @@ from earshot.mention import ScoredMention
 from earshot.storage.bulk import insert_rows, next_ids, rows_among, update_rows
 from earshot.storage.columns import stored_json, stored_time
 from earshot.storage.credit import credit_answer
+from earshot.storage.rounds import rounds_of
 from earshot.storage.rows import case_of
 from earshot.storage.steps import leave
 from earshot.storage.tables import CaseRow, EventRow, table
@@ -75,7 +77,8 @@ class Settling:
         wanted = [(item.case_key, item) for item in batch if item.case_key is not None]
         self._at = now
         rows = _lock_cases(connection, {key for key, _ in wanted})
-        self._known = {key: case_of(row) for key, row in rows.items()}
+        rounds = rounds_of(connection, rows.values(), _spoken(rows, wanted))
+        self._known = {key: replace(case_of(row), rounds=rounds.get(row["id"], 0)) for key, row in rows.items()}
         self._latest: dict[str, int] = {key: row["reply_to"] for key, row in rows.items()}
         self._now: dict[str, Case] = {}  #: as it stands after the batch
         self._items: dict[str, list[Routed]] = {}
@@ -163,6 +166,15 @@ class Settling:
             )
             for key, item, move, reason, data in self._steps
         ]
+
+
+def _spoken(rows: Mapping[str, RowMapping], wanted: Sequence[tuple[str, Routed]]) -> dict[int, list[datetime]]:
+    """Case id -> when the posts of the batch were posted that reach it."""
+    found: dict[int, list[datetime]] = {row["id"]: [] for row in rows.values()}
+    for key, item in wanted:
+        if key in rows:
+            found[rows[key]["id"]].append(item.scored.mention.posted_at)
+    return found
 
 
 def _lock_cases(connection: Connection, keys: Collection[str]) -> dict[str, RowMapping]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 from earshot.storage.columns import Json, UtcTime
@@ -50,6 +50,7 @@ class AuthorRow(SQLModel, table=True):
     following: int | None = None
     posts: int | None = None
     verified: bool = False
+    is_bot: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     created_at: datetime | None = _time(nullable=True)
     seen_at: datetime = _time()
     influence: float | None = None  #: percentile 0..1 at the last weighing

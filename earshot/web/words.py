@@ -143,7 +143,7 @@ BACKFILLS = {
     BackfillState.FAILED: "failed",
 }
 #: moves whose reason only says them again
-_SAY_ENOUGH = frozenset({Move.UNDO, Move.DRAFT, Move.ACCEPT, Move.ASSIGN, Move.SENT, Move.JOIN, Move.EDIT, Move.APPROVE, Move.EXPIRE})
+_SAY_ENOUGH = frozenset({Move.UNDO, Move.DRAFT, Move.ACCEPT, Move.ASSIGN, Move.SENT, Move.EDIT, Move.APPROVE, Move.EXPIRE})
 _ACTORS = {
     "triage": "Triage",
     "assign": "The matcher",
@@ -185,7 +185,8 @@ def actor(logged: LoggedEvent) -> str:
 
 def why(logged: LoggedEvent) -> str:
     """The reason of an event, where it says more than the step itself."""
-    return "" if logged.event.move in _SAY_ENOUGH else logged.event.reason
+    says_it_again = logged.event.move in _SAY_ENOUGH or logged.event.reason == "the author wrote again"
+    return "" if says_it_again else logged.event.reason
 
 
 def step(logged: LoggedEvent) -> str:
