@@ -310,3 +310,4 @@ class House:
     def close(self) -> None:
         for _, source in self.sources.values():
             source.close()
+        self.store.release_claims(lambda worker: worker == self.worker.name)  # a stream is held between its pages

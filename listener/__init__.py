@@ -25,7 +25,7 @@ SOURCES = {
 RECEIVED = frozenset({"webhook"})
 
 #: those of ours whose sources show the conversation around a post (`Threads`)
-SHOW_THREADS = frozenset({"mastodon", "reddit", "x"})
+SHOW_THREADS = frozenset({"lemmy", "mastodon", "reddit", "x"})
 
 
 def shows_threads(network: str) -> bool:

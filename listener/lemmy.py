@@ -14,15 +14,17 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from msgspec import structs
 
-from earshot.errors import ConfigurationError, ReplyRefused, SourceError, SourceRefused, SourceUnavailable
+from earshot.errors import ConfigurationError, ReplyRefused, SourceConfused, SourceError, SourceRefused, SourceUnavailable
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings
 from listener import json_api
 from listener.json_api import UNREADABLE, JsonApi, Rejected, count, host_of, identifier, listed, moment
 from listener.newest_first import Bookmark, Shown
 from listener.plain_text import clip
-from listener.source import Looks, Page, Posted
+from listener.source import Looks, Page, Posted, Thread
+from listener.threads import in_reading_order
 from listener.wire import DEADLINE_SECONDS, clean, variable
 
 log = structlog.get_logger(__name__)
@@ -114,6 +116,28 @@ class LemmySource:
         """Those of our posts' and comments' ids that were deleted or removed."""
         return self._visit(native_ids)[1]
 
+    def around(self, native_id: str, *, thread_id: str | None) -> Thread:
+        """The post, and the oldest comments below it."""
+        root = _NATIVE.fullmatch(thread_id or native_id)
+        if root is None or root[1] != "post" or root[3] != self._api.host:
+            raise SourceConfused(f"{self._name}: that is no post that was heard on {self._api.host}")
+        post = self._view("post", root[2])
+        ask = {"post_id": root[2], "type_": "All", "sort": "Old", "max_depth": "8", "limit": str(_PAGE)}
+        with self._trouble(), self._api.reading():
+            comments = listed(self._api.get("/api/v3/comment/list", ask), "comments")
+        mentions = []
+        for item in comments if post is None else [post, *comments]:
+            try:
+                shown_id, said = self._said(item)
+                mention = self._mention(shown_id, item, said)
+                mentions.append(structs.replace(mention, text="") if _is_gone(said) else mention)
+            except UNREADABLE as err:
+                self._skip(item, type(err).__name__)
+        if not mentions:
+            raise SourceConfused(f"{self._name}: Lemmy shows nothing of this conversation any more")
+        left_out = f"Lemmy gives the oldest {_PAGE} comments of a post" if len(comments) >= _PAGE else ""
+        return Thread(mentions=in_reading_order(mentions, around=native_id), left_out=left_out)
+
     def close(self) -> None:
         self._api.close()
 
@@ -147,7 +171,7 @@ class LemmySource:
             try:
                 native_id, said = self._said(item)
                 posted, edited = moment(said["published"]), moment(said.get("updated") or said["published"])
-                is_gone = said.get("deleted") is True or said.get("removed") is True
+                is_gone = _is_gone(said)
                 post = Shown(native_id=native_id, at=posted.timestamp(), changed=edited.timestamp() + is_gone)
                 if is_gone and mark.is_new(post):
                     gone.append(native_id)
@@ -280,6 +304,10 @@ class LemmySource:
                 check = variable(self._name, "token")
                 raise SourceRefused(f"{self._name}: Lemmy does not know us any more ({err.words}); sign in again and set {check}") from err
             raise
+
+
+def _is_gone(said: Mapping[str, Any]) -> bool:
+    return said.get("deleted") is True or said.get("removed") is True
 
 
 def _query(settings: SourceSettings) -> tuple[str, str]:

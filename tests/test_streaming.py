@@ -11,9 +11,12 @@ from houses import LEASE
 
 from earshot import pipeline
 from earshot.pipeline import Worker
-from earshot.settings import SourceSettings
+from earshot.rooms import Rooms
+from earshot.scheduler import House
+from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
 from earshot.storage.sources import SourceState, SourceStatus
+from escalation.policy import default_policy
 from listener import live
 from listener.source import Source
 
@@ -66,6 +69,17 @@ def test_a_stream_stays_with_the_worker_who_reads_it_until_he_is_silent(listenin
     late = listening.network.post("after the first one died")
     assert listening.hear("two", now=NOW + LEASE + timedelta(seconds=1)) == 1
     assert set(listening.store.mentions.texts("x", [posted, late])) == {posted, late}
+
+
+def test_a_house_that_stops_lets_go_of_its_stream_at_once(listening: Listening) -> None:
+    rooms = Rooms(policy=default_policy())
+    settings = Settings(sources=(listening.settings,), secret_key="s" * 40)
+    for n in range(2):
+        posted = listening.network.post(f"number {n}")
+        house = House(settings, listening.store, rooms, clock=lambda: NOW)
+        house.listen("x")
+        house.close()
+        assert set(listening.store.mentions.texts("x", [posted])) == {posted}
 
 
 def test_without_its_stream_a_source_is_throttled_and_goes_on_by_polls(listening: Listening) -> None:

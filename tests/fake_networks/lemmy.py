@@ -88,7 +88,12 @@ class Lemmy(Starlette):
         return JSONResponse({"posts": [self._view(request, post) for post in shown], **following})
 
     async def comments(self, request: Request) -> Response:
+        ask = request.query_params
         found = [post for post in self._in_place(request, deleted=True) if post.parent]
+        if "post_id" in ask:
+            found = [post for post in found if post.thread == f"post/{ask['post_id']}@{HOST}"]
+        if ask.get("sort") == "Old":
+            found.reverse()
         return JSONResponse({"comments": [self._view(request, post) for post in self._page(request, found)]})
 
     async def search(self, request: Request) -> Response:
