@@ -88,6 +88,13 @@ def test_every_setting_stands_in_the_table_with_its_default_and_its_sentence(mod
         assert sentence.rstrip(".").lower() == field.description.rstrip(".").lower(), name
 
 
+def test_every_test_that_shows_an_incident_cannot_happen_here_is_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", read("docs/incidents.md"))
+    assert len(named) > 30
+    missing = [f"{path}::{name}" for path, name in named if f"\ndef {name}(" not in read(path)]
+    assert missing == []
+
+
 @pytest.mark.parametrize("network", SOURCES)
 def test_every_network_says_what_it_needs_and_gives_an_example_that_can_be_read(network: str) -> None:
     text = section(read("docs/networks.md"), f"`{network}`")

@@ -8,6 +8,7 @@ import pytest
 from sites import Site
 from starlette.testclient import TestClient
 
+from earshot.mention import Author
 from earshot.rooms import Rooms
 from earshot.settings import Settings
 from earshot.storage import Store
@@ -69,3 +70,18 @@ def test_a_masked_post_is_masked_for_programs_too(site: Site) -> None:
     site.offer(site.for_community("How do I reset my lamp? Write to jo.doe@example.com"), uma)
     [case] = site.signed_in(uma).get("/api/desk").json()
     assert "jo.doe" not in case["text"]
+
+
+def test_a_name_that_hides_itself_is_shown_with_its_handle(site: Site, boss: TestClient) -> None:
+    """Elsewhere such names passed for those of others: Bluesky #5703."""
+    hidden = Author(
+        network="x", native_id="id-eve", handle="eve\u202e", name="\u202e\u200b \u2066 Lumifern \u00a0\u3000 Support\u2069\u200d"
+    )
+    case_id = site.hear("How do I pair my hub?", by=hidden)
+    for page in (boss.get("/queue").text, boss.get(f"/cases/{case_id}").text):
+        assert '<bdi class="name">Lumifern Support</bdi>' in page
+        assert '<bdi class="handle">@eve</bdi>' in page
+        assert not set("\u202e\u200b\u2066\u2069\u200d") & set(page)
+    for nobody in ("\u200b", "\u2800\u3164", " "):
+        case_id = site.hear(f"How do I pair my lamp {ord(nobody[0])}?", by=Author(network="x", native_id=nobody, handle="ann", name=nobody))
+        assert "@ann</bdi>" in boss.get(f"/cases/{case_id}").text
