@@ -14,10 +14,11 @@ from earshot.mention import Author
 from earshot.storage.columns import stored_time
 from earshot.storage.database import Database
 from earshot.storage.rows import author_of
-from earshot.storage.tables import UNDERSTOOD, AuthorRow, CaseRow, EventRow, MentionRow, ReplyRow, table
+from earshot.storage.sources import SourceState
+from earshot.storage.tables import UNDERSTOOD, AuthorRow, CaseRow, EventRow, MentionRow, ReplyRow, SourceRow, table
 
 _MICROSECONDS_OF_AN_HOUR = 3_600_000_000
-_AUTHOR, _MENTION, _CASE, _EVENT, _REPLY = table(AuthorRow), table(MentionRow), table(CaseRow), table(EventRow), table(ReplyRow)
+_AUTHOR, _MENTION, _CASE, _EVENT, _REPLY, _SOURCE = (table(row) for row in (AuthorRow, MentionRow, CaseRow, EventRow, ReplyRow, SourceRow))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Today:
     heard_last_day: int
     answered_last_day: int
     solved_last_day: int
+    broken_sources: int
 
 
 #: seconds from a post to our hearing of it, in which posts are counted
@@ -160,7 +162,9 @@ class Reports:
                 .where(_CASE.c.state.in_(waiting))
                 .group_by(_CASE.c.state, _CASE.c.tier)
             ).all()
-            heard = connection.execute(select(func.count()).where(_MENTION.c.posted_at > day, _MENTION.c.posted_at <= now)).scalar_one()
+            broken = select(func.count()).where(_SOURCE.c.state == SourceState.BROKEN.value).scalar_subquery()
+            recent = select(func.count(), broken).where(_MENTION.c.posted_at > day, _MENTION.c.posted_at <= now)
+            heard, broken_sources = connection.execute(recent).one()
             sent = connection.execute(
                 select(func.count().filter(_EVENT.c.move == "sent"), func.count().filter(_EVENT.c.move == "solve")).where(
                     _EVENT.c.at > day, _EVENT.c.move.in_(["sent", "solve"])
@@ -177,6 +181,7 @@ class Reports:
             heard_last_day=heard,
             answered_last_day=sent[0],
             solved_last_day=sent[1],
+            broken_sources=broken_sources,
         )
 
     def freshness(self, *, until: datetime, hours: int = 24) -> dict[str, Freshness]:

@@ -76,7 +76,7 @@ def test_what_needs_a_person_stands_first_with_its_reason(listening: Site, boss:
     page = boss.get("/sources").text
     assert page.index("source-x") < page.index("source-news")
     assert "set EARSHOT_SECRET_X_BEARER_TOKEN anew" in page
-    assert "<b>x</b> needs a person" in boss.get("/").text
+    assert "<b>1 source</b> needs a person" in boss.get("/").text
     told = boss.post("/sources/x/wake")
     assert (told.status_code, status(listening).state, status(listening).next_poll_at) == (303, SourceState.HEALTHY, None)
     assert "needs a person" not in boss.get("/").text

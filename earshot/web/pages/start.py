@@ -7,7 +7,6 @@ from fastapi.responses import RedirectResponse, Response
 from earshot.case import Tier
 from earshot.storage.accounts import Role
 from earshot.storage.cases import WAITING
-from earshot.storage.sources import SourceState
 from earshot.web.visit import Visit, Visiting
 
 
@@ -17,8 +16,7 @@ def start(visit: Visiting) -> Response:
 
 def _manager(visit: Visit) -> Response:
     today = visit.store.reports.today(visit.now)
-    broken = [status for status in visit.store.sources.statuses() if status.state is SourceState.BROKEN]
-    return visit.page("start_manager.html", today=today, waiting=WAITING, top=visit.store.cases.queue(limit=5), broken=broken)
+    return visit.page("start_manager.html", today=today, waiting=WAITING, top=visit.store.cases.queue(limit=5))
 
 
 def _staff(visit: Visit) -> Response:
