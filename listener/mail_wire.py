@@ -31,8 +31,8 @@ from listener.wire import CONNECT_SECONDS, DEADLINE_SECONDS, MOST_BYTES, TooMuch
 _MOST_SAID = 2**20
 _PORTS = {"imap": 143, "imaps": 993, "smtp": 587, "smtps": 465}
 _SECRET = "password"  # noqa: S105 - the name of the secret
-#: what a server answers to a sign-in that may work later (RFC 5530)
-_LATER = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]")
+#: what a server says of a refusal that may pass: RFC 5530, and Gmail's own words
+_LATER = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "[THROTTLED]", "[OVERQUOTA]", "TOO MANY")
 #: what imaplib says of answers that are none
 _GARBLED = ("unexpected response", "unterminated line")
 
@@ -168,7 +168,7 @@ class MailWire:
         except LoginError as err:
             if isinstance(err.__context__, imaplib.IMAP4.abort):
                 raise err.__context__ from err
-            if any(word in str(err).upper() for word in _LATER):
+            if may_pass(err):
                 raise SourceUnavailable(f"{self._name}: the mailbox cannot be opened just now; will be tried again") from err
             raise self._refused() from err
 
@@ -198,6 +198,11 @@ class MailWire:
 
 class _Refused(smtplib.SMTPResponseException):
     """The mail, or whom it is for, is refused."""
+
+
+def may_pass(err: Exception) -> bool:
+    """Whether an IMAP server refused for now only."""
+    return any(words in str(err).upper() for words in _LATER)
 
 
 def expect(answer: tuple[int, bytes], wanted: int) -> None:

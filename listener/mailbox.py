@@ -29,7 +29,7 @@ from earshot.settings import SourceSettings, secret
 from listener import json_api
 from listener.json_api import UNREADABLE
 from listener.mail_reading import BROKEN, Letter, is_message_id, read_letter
-from listener.mail_wire import MailWire, expect
+from listener.mail_wire import MailWire, expect, may_pass
 from listener.plain_text import clip
 from listener.source import Gap, Page, Posted
 from listener.wire import DEADLINE_SECONDS
@@ -127,6 +127,8 @@ class MailboxSource:
         except IMAPClientAbortError:
             raise
         except IMAPClientError as err:
+            if may_pass(err):
+                raise SourceUnavailable(f"{self._name}: the folder {folder!r} cannot be opened just now; will be tried again") from err
             raise SourceRefused(f"{self._name}: the mailbox has no folder {folder!r} that we may open; check query of the source") from err
         return opened
 

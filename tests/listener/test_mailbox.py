@@ -366,8 +366,10 @@ def test_a_wrong_key_says_what_to_check(box: FakeNetwork, house: MailHouse, monk
     assert house.calls.count("LOGIN") == 1
 
 
-def test_a_mailbox_that_is_busy_is_opened_later(box: FakeNetwork, house: MailHouse) -> None:
-    house.goes_wrong("LOGIN", "NO [UNAVAILABLE] try later")
+@pytest.mark.parametrize("command", ["LOGIN", "EXAMINE"])
+@pytest.mark.parametrize("words", ["[UNAVAILABLE] try later", "[ALERT] Too many simultaneous connections."])
+def test_a_mailbox_that_is_busy_is_opened_later(command: str, words: str, box: FakeNetwork, house: MailHouse) -> None:
+    house.goes_wrong(command, f"NO {words}")
     with pytest.raises(SourceUnavailable):
         box.source().fetch(None, now=NOW)
 

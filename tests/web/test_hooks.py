@@ -214,6 +214,19 @@ def test_a_session_is_no_signature(site: Site) -> None:
     assert boss.post("/hooks/shop", json=ROW).status_code == 401
 
 
+@pytest.mark.parametrize(
+    "path", ["/hooks/../cases/1/close", "/hooks/%2e%2e/cases/1/close", "/hooks//cases/1/close", "/hooks/shop/../../cases/1/close"]
+)
+def test_no_form_of_ours_is_reached_by_way_of_the_hooks(path: str, site: Site) -> None:
+    """Where hooks begin, forms need not come from this site."""
+    case_id = site.hear("how do I reset the lamp?")
+    boss = site.signed_in(site.account(Role.MANAGER))
+    before = site.store.cases.last_event()
+    assert case_id == 1
+    boss.post(path, headers={"origin": "https://evil.example"})
+    assert site.store.cases.last_event() == before
+
+
 # the guide
 
 
