@@ -93,7 +93,7 @@ def try_out(
         days=days,
         found=tuple(found),
         nearly=_telling(nearly, most),
-        questions=tuple(_question(query, source, seen, days) for source in sources),
+        questions=tuple(_question(query, source, seen, found, days) for source in sources),
     )
 
 
@@ -108,7 +108,7 @@ def _telling(nearly: Sequence[NearMiss], most: int) -> tuple[NearMiss, ...]:
     return tuple(told[:most])
 
 
-def _question(query: Query, source: SourceSettings, posts: Sequence[ScoredMention], days: float) -> Question:
+def _question(query: Query, source: SourceSettings, posts: Sequence[ScoredMention], found: Sequence[int], days: float) -> Question:
     if source.network not in DIALECTS:
         return Question(source=source.name, network=source.network, budget=source.monthly_reads)
     try:
@@ -118,8 +118,8 @@ def _question(query: Query, source: SourceSettings, posts: Sequence[ScoredMentio
     except BadInput as err:
         return Question(source=source.name, network=source.network, problem=str(err))
     there = [post for post in posts if post.mention.network == source.network]
-    each = Matcher({"fits": query, "comes": wide}).match(there)
-    fits, comes = (sum(which in its for its in each) for which in ("fits", "comes"))
+    fits = sum(posts[place].mention.network == source.network for place in found)
+    comes = sum(map(bool, Matcher({0: wide}).match(there)))
     brings = _per_day(comes, len(there), days)
     price = source.price_per_thousand
     return Question(

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, RowMapping, and_, delete, func, or_, select, type_coerce, update
+from sqlalchemy import Connection, RowMapping, and_, delete, func, or_, select, type_coerce, update
 from sqlalchemy.exc import IntegrityError
 
 from earshot.errors import BadInput, Conflict
 from earshot.mention import ScoredMention
-from earshot.storage.columns import stored_time
 from earshot.storage.database import Database
 from earshot.storage.matches import keep_matches
 from earshot.storage.rows import joined_author, scored_of
@@ -21,7 +20,7 @@ from earshot.storage.tables import UNDERSTOOD, AccountRow, AuthorRow, MentionRow
 _QUERY, _MATCH, _MENTION = table(SavedQueryRow), table(QueryMatchRow), table(MentionRow)
 _AUTHOR, _ACCOUNT = table(AuthorRow), table(AccountRow)
 _CHANGER = _ACCOUNT.alias("changer")
-_DAY = 86_400_000_000
+_DAY = timedelta(days=1)
 
 MOST_QUERIES = 500
 #: how long a deleted query can be brought back
@@ -149,19 +148,20 @@ class Queries:
     # ---- what they matched
 
     def volumes(self, *, until: datetime, days: int = 30) -> dict[int, Volume]:
-        """For each query that matched anything, what it matched in each of the last days, by when it was posted. Two statements."""
-        start = (until - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        first = (stored_time(start) or 0) // _DAY
-        posted = type_coerce(_MATCH.c.posted_at, BigInteger)
-        day = (posted - posted % _DAY).label("day")
-        each = select(_MATCH.c.query_id, day, func.count()).where(_MATCH.c.posted_at >= start, _MATCH.c.posted_at <= until)
-        numbers: dict[int, list[int]] = {}
+        """For each query that matched anything, what it matched in each of the last days, by when it was posted. One statement.
+
+        It counts within the index, day by day: grouping a million matches would take seconds.
+        """
+        today = until.replace(hour=0, minute=0, second=0, microsecond=0)
+        own = _MATCH.c.query_id == _QUERY.c.id
+        numbers = [
+            select(func.count()).where(own, _MATCH.c.posted_at >= begin, _MATCH.c.posted_at < begin + _DAY).scalar_subquery()
+            for begin in (today - _DAY * ago for ago in range(days - 1, -1, -1))
+        ]
+        last = type_coerce(select(func.max(_MATCH.c.posted_at)).where(own).scalar_subquery(), _MATCH.c.posted_at.type)
         with self._db.reading() as connection:
-            for query_id, begins, n in connection.execute(each.group_by(_MATCH.c.query_id, day)):
-                numbers.setdefault(query_id, [0] * days)[begins // _DAY - first] = n
-            latest = select(func.max(_MATCH.c.posted_at)).where(_MATCH.c.query_id == _QUERY.c.id).scalar_subquery()
-            each_last = connection.execute(select(_QUERY.c.id, type_coerce(latest, _MATCH.c.posted_at.type))).all()
-        return {id_: Volume(days=tuple(numbers.get(id_, [0] * days)), last=last) for id_, last in each_last if last is not None}
+            rows = connection.execute(select(_QUERY.c.id, last, *numbers).where(_QUERY.c.deleted_at.is_(None))).all()
+        return {id_: Volume(days=tuple(each), last=last) for id_, last, *each in rows if last is not None}
 
     # ---- what they would have matched
 

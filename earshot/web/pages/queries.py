@@ -131,7 +131,7 @@ def check(
 ) -> Response:
     """Try what is written, without saving it; `add`: with the names of the brand."""
     if visit.is_partial:
-        return visit.page("query_trial.html", tried=_tried(visit, filled))
+        return visit.page("query_tried.html", tried=_tried(visit, filled))
     if add:
         filled = replace(filled, text=visit.rooms.with_names(filled.text))
     return _editor(visit, filled, query_id=query_id)
