@@ -67,7 +67,9 @@ class Listener:
             page = self.source.fetch(self.cursor, now=now)
         except SourceUnavailable:
             return None
-        self.troubles += [page.trouble] if page.trouble else []
+        if page.trouble:
+            self.troubles.append(page.trouble)
+            time.sleep(0.05)  # the network needs a moment to see that our last line is gone
         self.cursor = page.cursor
         self.pages.append(page)
         self.heard |= {mention.native_id: mention for mention in page.mentions}

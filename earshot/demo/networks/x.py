@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from earshot.demo.networks.search import QueryError, Seen, compile_query
 from earshot.demo.networks.serving import Served, serve_app
@@ -133,26 +134,22 @@ class _X:
                 connection_issue="TooManyConnections",
                 type=f"{_PROBLEM}streaming-connection",
             )
-        return StreamingResponse(self._told(request, len(self.world.ids("x"))), media_type="application/json; charset=utf-8")
+        return _Listening(self, self._told(request, len(self.world.ids("x"))))
 
     async def _told(self, request: Request, told: int) -> AsyncIterator[bytes]:
         """Every post from now on that a rule wants, on a line of its own; an empty line from time to time."""
-        self.listeners += 1
-        try:
-            last = time.monotonic()
-            while True:
-                with self.world.still():
-                    new = self.world.ids("x")[told:]
-                    events = [event for i in new if (post := self.world.find("x", i)) and (event := self._event(request, post))]
-                told += len(new)
-                if not events and time.monotonic() - last >= self.keep_alive:
-                    events = [b""]
-                for event in events:
-                    yield event + b"\r\n"
-                    last = time.monotonic()
-                await asyncio.sleep(_PACE)
-        finally:
-            self.listeners -= 1
+        last = time.monotonic()
+        while True:
+            with self.world.still():
+                new = self.world.ids("x")[told:]
+                events = [event for i in new if (post := self.world.find("x", i)) and (event := self._event(request, post))]
+            told += len(new)
+            if not events and time.monotonic() - last >= self.keep_alive:
+                events = [b""]
+            for event in events:
+                yield event + b"\r\n"
+                last = time.monotonic()
+            await asyncio.sleep(_PACE)
 
     def _event(self, request: Request, post: Post) -> bytes:
         wanted = [
@@ -401,6 +398,21 @@ class _X:
     def _id_of(self, handle: str | None) -> str | None:
         person = self.world.someone("x", handle) if handle else None
         return person.native_id if person else None
+
+
+class _Listening(StreamingResponse):
+    """A stream that counts as open until its caller is gone, whatever becomes of who tells it."""
+
+    def __init__(self, x: _X, told: AsyncIterator[bytes]) -> None:
+        super().__init__(told, media_type="application/json; charset=utf-8")
+        self._x = x
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._x.listeners += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._x.listeners -= 1
 
 
 def _acting(request: Request) -> Person:
