@@ -6,7 +6,8 @@ Networks, posts and the people who answer live in this process; the workers are 
 from one that has imported everything, because a start would take longer than most of them live. Each ends by SIGKILL and is replaced.
 Before that some are paused for longer than their lease and woken, and the clocks of some jump an hour on or back. Meanwhile calls to
 networks break, hang, drip, fail after they had their effect or come back garbled; people delete posts; another program locks the database
-for longer than workers wait; and the disk runs full: a real one, in memory, where the system lets us mount it, and only under SQLite.
+for longer than workers wait; and the disk runs full: a real one, in memory, where the system lets us mount it, else the workers are kept
+from writing; under SQLite only.
 
 The seed gives the same lives, troubles and chances; how they meet is up to the machine. At the end the networks are sound, two workers
 whose clocks are past all that a wrong clock wrote may finish, and what the database says is compared with what the networks know.
@@ -32,7 +33,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 from hostile import reckoning
-from hostile.machine import Disk, Troubles, enter_own_mounts
+from hostile.machine import Disk, Ration, Troubles, enter_own_mounts, small_disk
 from hostile.outside import Crowd, OnCall, Staff, repeating, unreliable
 from hostile.workers import UNEXPECTED, Pit, plan
 
@@ -120,9 +121,9 @@ def run(kills: int, seed: int, url: str, folder: Path) -> Figures:
     world, happened = World(seed=seed), Counter[str]()
     chances = [random.Random(f"{seed}/{n}") for n in range(5)]
     with ExitStack() as stack:
-        disk = None
-        if not url:
-            disk = stack.enter_context(Disk.mounted(folder / "disk", megabytes=64 + kills // 4))
+        disk: Disk | None = None
+        if is_ours := not url:
+            disk = stack.enter_context(small_disk(folder / "disk", megabytes=64 + kills // 4))
             url = f"sqlite:///{folder}/disk/nemesis.db"
         store = Store(url)
         stack.callback(store.close)
@@ -130,7 +131,8 @@ def run(kills: int, seed: int, url: str, folder: Path) -> Figures:
         networks = [unreliable(network.app(world), happened, seed=seed + n) for n, network in enumerate((x, reddit))]
         addresses = [stack.enter_context(serve_app(network)).url for network in networks]
         pit = Pit(store, _environment(world, url, addresses, folder), folder, LEASE_SECONDS, happened, chances[0])
-        troubles = Troubles(store, disk, happened, chances[1], busy_seconds=BUSY_SECONDS)
+        room = disk or (Ration(lambda: tuple(pit.alive)) if is_ours else None)
+        troubles = Troubles(store, room, happened, chances[1], busy_seconds=BUSY_SECONDS)
         cursors = reckoning.Cursors(store)
         with repeating(cursors.look, every=0.02), repeating(Staff(store, chances[2]).answer_some, every=0.2):
             crowd, on_call = Crowd(world, happened, chances[3]), OnCall(store, happened)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import resource
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,23 +47,9 @@ class Disk:
         self.folder = folder
         self._ballast = folder / "ballast"
 
-    @classmethod
-    @contextmanager
-    def mounted(cls, folder: Path, *, megabytes: int) -> Iterator[Disk | None]:
-        """The disk while the block lasts; None where we may not mount."""
-        folder.mkdir()
-        if not os.environ.get(_OURS):
-            yield None
-            return
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
-        try:
-            yield cls(folder)
-        finally:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
     def fill(self) -> None:
         """Take what is left, to the last byte."""
-        with self._ballast.open("wb") as file:
+        with self._ballast.open("ab") as file:
             while left := self._left():
                 with contextlib.suppress(OSError):  # somebody else was quicker
                     os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, left)
@@ -75,10 +62,46 @@ class Disk:
         return at.f_bavail * at.f_frsize
 
 
+@contextmanager
+def small_disk(folder: Path, *, megabytes: int) -> Iterator[Disk | None]:
+    """A new folder on a disk of its own while the block lasts, with the disk; None where we may not mount one."""
+    folder.mkdir()
+    if not os.environ.get(_OURS):
+        yield None
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+class Ration:
+    """Instead of a full disk: the workers that live may not write beyond the first bytes of any file."""
+
+    LEAST = 64 * 1024  #: enough for their logs
+
+    def __init__(self, alive: Callable[[], Iterable[int]]) -> None:
+        self.alive = alive
+
+    def fill(self) -> None:
+        self._limit(self.LEAST)
+
+    def free(self) -> None:
+        self._limit(resource.RLIM_INFINITY)
+
+    def _limit(self, size: int) -> None:
+        for pid in self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
 class Troubles:
     """One trouble after the other, with peace between them."""
 
-    def __init__(self, store: Store, disk: Disk | None, happened: Counter[str], chance: random.Random, *, busy_seconds: float) -> None:
+    def __init__(
+        self, store: Store, disk: Disk | Ration | None, happened: Counter[str], chance: random.Random, *, busy_seconds: float
+    ) -> None:
         self.store, self.disk, self.happened, self.chance, self.busy_seconds = store, disk, happened, chance, busy_seconds
         self._stop = threading.Event()
         self._failed: Exception | None = None
@@ -117,11 +140,13 @@ class Troubles:
             time.sleep(self.busy_seconds + self.chance.uniform(0.5, 2.0))
 
     def _fill(self) -> None:
-        """The disk is full. Its journal is written back first: otherwise there would be room in that."""
+        """The disk is full. The journal is written back first: otherwise there would be room in that."""
         assert self.disk is not None
         with contextlib.suppress(StorageError), self.store.database.outside() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        self.disk.fill()
-        self.happened["disk full"] += 1
-        time.sleep(self.chance.uniform(1.0, 4.0))
+        until = time.monotonic() + self.chance.uniform(1.0, 4.0)
+        while time.monotonic() < until:
+            self.disk.fill()
+            time.sleep(0.05)
         self.disk.free()
+        self.happened["disk full"] += 1

@@ -84,6 +84,7 @@ class Pit:
     stages: Counter[str] = field(default_factory=Counter)
     starts: list[float] = field(default_factory=list)
     killed: int = 0
+    alive: set[int] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -156,6 +157,7 @@ class Pit:
             worker = _FORK.Process(target=work, args=(self.environment, str(log), ahead))
             with self._lock:
                 worker.start()
+                self.alive.add(worker.pid)
             while (status := self._exit_status(worker)) is None and b'"working"' not in log.read_bytes():
                 time.sleep(0.01)
             if status is None:
@@ -172,6 +174,8 @@ class Pit:
         """Under a lock, because multiprocessing asks after all its processes whenever it starts another, and only one who asks is told."""
         with self._lock:
             status: int | None = worker.exitcode
+            if status is not None:
+                self.alive.discard(worker.pid)
             return status
 
     def _held(self, pid: int) -> list[str]:
