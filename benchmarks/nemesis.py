@@ -74,6 +74,7 @@ class Figures:
     lost: int  #: standing on a network, and not stored
     doubled: int  #: stored twice, or never posted by anybody but us
     not_understood: int
+    put_aside: int  #: for a person: so many of their workers were killed that the mentions are suspected. Kept, so no fault
     erased: int  #: because their authors deleted them
     erased_but_standing: int
     replies: int
@@ -136,7 +137,7 @@ def run(kills: int, seed: int, url: str, folder: Path) -> Figures:
         cursors = reckoning.Cursors(store)
         with repeating(cursors.look, every=0.02), repeating(Staff(store, chances[2]).answer_some, every=0.2):
             crowd, on_call = Crowd(world, happened, chances[3]), OnCall(store, happened)
-            with repeating(crowd.act, every=0.1), repeating(on_call.look, every=1.0), troubles.beside():
+            with repeating(crowd.act, every=0.25), repeating(on_call.look, every=1.0), troubles.beside():
                 pit.kill(plan(kills, chances[4]))
             for network in networks:
                 network.relent()

@@ -64,7 +64,8 @@ def of_mentions(store: Store, world: World) -> Mapping[str, int]:
         "posts": len(ever),
         "lost": len(standing - set(stored)),
         "doubled": sum(n - 1 for n in stored.values()) + len(set(stored) - ever),
-        "not_understood": sum(stage in (HEARD, QUARANTINED) for *_, stage in rows),
+        "not_understood": sum(stage == HEARD for *_, stage in rows),
+        "put_aside": sum(stage == QUARANTINED for *_, stage in rows),
         "erased": len(erased),
         "erased_but_standing": len(erased & standing),
     }

@@ -35,7 +35,7 @@ LONGEST_LIFE = 3.0  #: seconds that a worker may live after its first commit, pa
 LONG_PAUSE = 32.0  #: seconds beyond its lease: as long as its reply is looked for before it is sent again, and more
 PATIENCE = 120.0  #: seconds that a worker may take to begin
 #: What a worker says that met something it did not expect
-UNEXPECTED = {"round_failed", "source_crashed", "reply_crashed", "look_crashed", "mention_crashed_a_room", "mentions_ended_their_workers"}
+UNEXPECTED = {"round_failed", "source_crashed", "reply_crashed", "look_crashed", "mention_crashed_a_room"}
 _HELD: list[tuple[str, Table, str]] = [
     ("send", table(ReplyRow), "claimed_by"),
     ("understand", table(MentionRow), "claimed_by"),
