@@ -11,7 +11,7 @@ from writing; under SQLite only.
 
 The seed gives the same lives, troubles and chances; how they meet is up to the machine. At the end the networks are sound, two workers
 whose clocks are past all that a wrong clock wrote may finish, and what the database says is compared with what the networks know.
-Exit status 1 on any fault. With --database-url the database must be empty.
+Exit status 1 on any fault. An interrupt ends the kills early; the reckoning follows all the same. With --database-url the database must be empty.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -133,6 +134,7 @@ def run(kills: int, seed: int, url: str, folder: Path) -> Figures:
         addresses = [stack.enter_context(serve_app(network)).url for network in networks]
         pit = Pit(store, _environment(world, url, addresses, folder), folder, LEASE_SECONDS, happened, chances[0])
         room = disk or (Ration(lambda: tuple(pit.alive)) if is_ours else None)
+        signal.signal(signal.SIGINT, lambda *_: pit.enough())
         troubles = Troubles(store, room, happened, chances[1], busy_seconds=BUSY_SECONDS)
         cursors = reckoning.Cursors(store)
         with repeating(cursors.look, every=0.02), repeating(Staff(store, chances[2]).answer_some, every=0.2):

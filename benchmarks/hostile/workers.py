@@ -85,43 +85,52 @@ class Pit:
     starts: list[float] = field(default_factory=list)
     killed: int = 0
     alive: set[int] = field(default_factory=set)
+    _waiting: Iterator[Life] = field(default_factory=lambda: iter(()))
+    _failed: list[Exception] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         os.environ |= self.environment | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path), REHEARSES: "yes"}
-        _FORK.set_forkserver_preload(["hostile.nursery"])
+        _FORK.set_forkserver_preload(["nemesis", "hostile.nursery"])  # the first, because multiprocessing has each worker import it
 
     def kill(self, lives: list[Life]) -> None:
         """Start workers, several at once, and kill each when its life is over."""
-        waiting = iter(lives)
-        threads = [threading.Thread(target=self._kill_one_after_another, args=(waiting,)) for _ in range(min(AT_ONCE, len(lives)))]
+        self._waiting = iter(lives)
+        threads = [threading.Thread(target=self._kill_one_after_another) for _ in range(min(AT_ONCE, len(lives)))]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        if self.killed != len(lives):
-            raise RuntimeError("a worker ended by itself; see its log")
+        if self._failed:
+            raise self._failed[0]
 
-    def _kill_one_after_another(self, waiting: Iterator[Life]) -> None:
-        while True:
-            with self._lock:
-                life = next(waiting, None)
-            if life is None:
-                return
-            try:
-                worker = self.start()
-                self._befall(worker, life)
-            except BaseException:
-                list(waiting)  # nobody needs to die any more
-                raise
-            worker.kill()
-            while (status := self._exit_status(worker)) is None:
-                time.sleep(0.002)
-            if status != -signal.SIGKILL:
-                raise RuntimeError(f"a worker ended by itself with exit status {status}")
-            with self._lock:
-                self.stages.update(self._held(worker.pid) or ["idle"])
-                self.killed += 1
+    def enough(self) -> None:
+        """Kill no more than those that live now."""
+        self._waiting = iter(())
+
+    def _kill_one_after_another(self) -> None:
+        try:
+            while life := self._next():
+                self._kill_one(life)
+        except Exception as err:  # noqa: BLE001 - raised in the thread that waits for it
+            self._failed.append(err)
+            self.enough()
+
+    def _next(self) -> Life | None:
+        with self._lock:
+            return next(self._waiting, None)
+
+    def _kill_one(self, life: Life) -> None:
+        worker = self.start()
+        self._befall(worker, life)
+        worker.kill()
+        while (status := self._exit_status(worker)) is None:
+            time.sleep(0.002)
+        if status != -signal.SIGKILL:
+            raise RuntimeError(f"a worker ended by itself with exit status {status}")
+        with self._lock:
+            self.stages.update(self._held(worker.pid) or ["idle"])
+            self.killed += 1
 
     def _befall(self, worker: Worker, life: Life) -> None:
         time.sleep(life.seconds / 2)
