@@ -10,8 +10,9 @@ for longer than workers wait; and the disk runs full: a real one, in memory, whe
 from writing; under SQLite only.
 
 The seed gives the same lives, troubles and chances; how they meet is up to the machine. At the end the networks are sound, two workers
-whose clocks are past all that a wrong clock wrote may finish, and what the database says is compared with what the networks know.
-Exit status 1 on any fault. An interrupt ends the kills early; the reckoning follows all the same. With --database-url the database must be empty.
+whose clocks are past all that a wrong clock wrote may finish, and what the database says is compared with what the networks know. Exit
+status 1 on any fault. An interrupt ends the kills early; the reckoning follows all the same. With --database-url the database must be
+empty.
 """
 
 from __future__ import annotations
