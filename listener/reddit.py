@@ -157,6 +157,7 @@ class RedditSource:
         self._is_stream = settings.stream
         self._account = settings.account.removeprefix("u/")
         self._may_reply = settings.replies
+        self._first_look = timedelta(hours=settings.first_look)
         self._places = "+".join(_PLACE.findall(settings.query))
         self._search = " ".join(_PLACE.sub("", settings.query).split())
         if not self._places and not self._search:
@@ -172,7 +173,7 @@ class RedditSource:
         self._signed_in = 0.0
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
-        state = _Cursor.load(cursor)
+        state = _Cursor.load(cursor or self.back_to(now - self._first_look))
         path, params = self._listing(state.turn)
         params |= {"limit": _PAGE} | ({"after": state.reading.after, "count": state.reading.count} if state.reading.after else {})
         with self._trouble():

@@ -126,6 +126,7 @@ class XSource:
         if settings.replies:
             keys |= {name: secret(settings.name, name).get_secret_value() for name in _USER_SECRETS}
         self._may_reply = settings.replies
+        self._first_look = timedelta(hours=settings.first_look)
         self._client = tweepy.Client(**keys, return_type=dict, wait_on_rate_limit=False)
         equip(self._client.session, Wire(name=settings.name, to=settings.url, deadline=deadline))
         self._live = self._make_live(settings, keys["bearer_token"], deadline) if settings.stream else None
@@ -142,7 +143,8 @@ class XSource:
         return self._search(poll_cursor(cursor), now=now, reads=reads)
 
     def _search(self, cursor: str | None, *, now: datetime, reads: int | None) -> Page:
-        window, size = _Window.load(cursor), min(max(reads or _PAGE, self.least_reads), _PAGE)
+        window = _Window.load(cursor or self.back_to(now - self._first_look))
+        size = min(max(reads or _PAGE, self.least_reads), _PAGE)
         with self._reading("bearer_token"):
             try:
                 body = self._client.search_recent_tweets(self._query, max_results=size, **window.params(), **_FIELDS)

@@ -184,7 +184,7 @@ def test_a_wrong_key_is_named_with_its_variable(earshot: CommandLine, x_network:
 def test_a_missing_key_is_named_with_its_variable_and_the_others_go_on(earshot: CommandLine, x_network: FakeNetwork) -> None:
     source = f'network = "x"\nquery = "lumifern"\nurl = "{x_network.url}"\n'
     earshot.file("earshot.toml", f'[[sources]]\nname = "other"\n{source}[[sources]]\nname = "x"\n{source}')
-    x_network.post(EASY)
+    x_network.post(EASY, at=utc_now())
     said = earshot("listen", "--once")
     assert "other: broken" in said.out
     assert "EARSHOT_SECRET_OTHER_BEARER_TOKEN" in said.out

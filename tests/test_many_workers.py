@@ -19,6 +19,7 @@ from houses import keep, post
 from poison import WORD
 
 from earshot.case import State
+from earshot.scheduler import utc_now
 from earshot.storage import Store
 from earshot.storage.mentions import POISON_TRIES
 
@@ -79,7 +80,7 @@ def test_four_workers_that_come_and_go_poll_a_source_once_an_interval(shift: Shi
         shift.start()
     wait_until(shift, 4)
     for i in range(60):
-        x_network.post(f"how do I pair the hub? ({i})", author=f"author{i}")
+        x_network.post(f"how do I pair the hub? ({i})", author=f"author{i}", at=utc_now())
     for restarts in (1, 2):
         shift.stop(shift.workers[restarts])
         shift.start()

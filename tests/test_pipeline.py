@@ -281,7 +281,7 @@ def test_a_month_whose_reads_are_spent_is_over_for_that_source(store: Store, x_n
     town = Town(store, x_network, monthly_reads=150)  # a fifth of them is set aside for sweeps
     town.now = datetime(2026, 5, 31, 12, tzinfo=UTC)
     for i in range(400):
-        x_network.post(f"{EASY} {i}")
+        x_network.post(f"{EASY} {i}", at=town.now)
     town.hear()
     assert (x_network.faults.count(x_network.reads), town.status.reads) == (2, 120)  # of a hundred, and of twenty
     town.now += timedelta(hours=1)
@@ -299,7 +299,7 @@ def test_a_day_leaves_reads_for_the_days_that_follow(store: Store, x_network: Fa
     town = Town(store, x_network, monthly_reads=1000)
     town.now = datetime(2026, 5, 10, 12, tzinfo=UTC)
     for i in range(400):
-        x_network.post(f"{EASY} {i}")
+        x_network.post(f"{EASY} {i}", at=town.now)
     town.hear()
     assert town.status.reads == 200  # a quarter of 800
     town.now += timedelta(hours=1)

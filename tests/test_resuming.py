@@ -16,7 +16,7 @@ from houses import Disk, sqlite_store
 from structlog.testing import capture_logs
 
 from earshot.rooms import Rooms
-from earshot.scheduler import House
+from earshot.scheduler import House, utc_now
 from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
 from earshot.storage.sources import SourceState
@@ -54,7 +54,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 def post_some(network: FakeNetwork, n: int) -> None:
     for i in range(n):
-        network.post(f"how do I pair lamp {i}? {'and so on ' * 40}", author=f"author{i}")
+        network.post(f"how do I pair lamp {i}? {'and so on ' * 40}", author=f"author{i}", at=utc_now())
 
 
 @pytest.fixture

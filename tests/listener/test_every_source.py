@@ -133,7 +133,6 @@ def test_a_quiet_network_costs_one_call_a_listing_and_little_is_read_again(netwo
     assert len(again) <= 100
 
 
-@pytest.mark.parametrize("network", ["mastodon", "bluesky", "lemmy", "discourse", "stackexchange", "appstore", "youtube"], indirect=True)
 def test_a_new_source_reads_back_as_far_as_it_is_told_and_a_page_at_most_beyond(network: FakeNetwork) -> None:
     posted = [network.post(f"number {n}", at=NOW - timedelta(minutes=10 * n)) for n in reversed(range(300))]
     for hours in (1, 10, 40):

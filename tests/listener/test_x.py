@@ -41,7 +41,7 @@ def rest_overlap(first: Any, rest: Any) -> str:
 def test_what_search_has_forgotten_is_a_gap_on_record(x_network: FakeNetwork) -> None:
     x_network.faults.begin(x.app(x_network.world, only_recent=True))
     x_network.post("before the long weekend", at=NOW - timedelta(days=6))
-    source = x_network.source()
+    source = x_network.source(first_look=7 * 24)
     _, cursor, _ = read_all(source)
     lost = x_network.post("nobody listens", at=NOW - timedelta(days=5))
     later = NOW + timedelta(days=10)
