@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import hypothesis
 import pytest
 from houses import sqlite_store
 from sqlmodel import SQLModel
@@ -13,6 +14,10 @@ from sqlmodel import SQLModel
 from earshot.storage import Store
 
 pytest_plugins = ["fake_networks.fixtures"]
+
+#: no test asserts a time: machines differ, and tests run side by side
+hypothesis.settings.register_profile("earshot", deadline=None)
+hypothesis.settings.load_profile("earshot")
 
 
 @pytest.fixture(scope="session")

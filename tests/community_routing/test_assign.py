@@ -35,7 +35,7 @@ def test_it_reaches_98_percent_of_the_optimum(cases: int, super_users: int, plac
 
 
 @example(cases=2, super_users=4, places=2, seed=4)  # her first case is worth to her only what it adds to her second
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases=st.integers(0, 30), super_users=st.integers(0, 12), places=st.integers(0, 5), seed=st.integers(0, 10_000))
 def test_nobody_gets_more_than_she_has_room_for_or_what_she_may_not_have(cases: int, super_users: int, places: int, seed: int) -> None:
     match = a_match(cases, super_users, places, seed)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from earshot.errors import BadInput
@@ -249,7 +249,6 @@ some_posts = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(some_queries, max_size=6), st.lists(some_posts, max_size=6), st.sampled_from(["negative", "positive"]))
 def test_one_pass_says_what_a_plain_reading_of_each_says(texts: list[str], posts: list[Mention], sentiment: str) -> None:
     queries = {}

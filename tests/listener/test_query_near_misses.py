@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from earshot.errors import BadInput
@@ -67,7 +67,6 @@ def test_near_misses_come_in_the_order_of_the_posts() -> None:
     assert [(miss.post, miss.slip) for miss in found] == [(0, False), (2, True), (4, False)]
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(["lumifern", "lamp", '"old lamp"', "NOT", "-", "OR", "(", ")", "NEAR/1", '"Lamp"c', "lam*", "~lumifern"]),

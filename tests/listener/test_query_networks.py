@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from earshot.errors import BadInput, UnknownName
@@ -207,7 +207,6 @@ def some_posts(draw: Callable[..., str], network: str) -> Mention:
 
 
 @pytest.mark.parametrize("network", DIALECTS)
-@settings(deadline=None)
 @given(data=st.data(), text=some_queries, room=st.sampled_from([0, 60, 30]))
 def test_what_matches_is_found_by_one_of_the_searches(network: str, data: st.DataObject, text: str, room: int) -> None:
     posts = data.draw(st.lists(some_posts(network), min_size=1, max_size=8))

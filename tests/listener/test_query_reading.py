@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from earshot.errors import BadInput
@@ -169,7 +169,6 @@ def test_the_longest_query_is_still_read() -> None:
     assert isinstance(read(text).tree, Or)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet='abAND ORNT()"-~*#@:/5cfollowers><=灯'))
 def test_any_text_is_read_or_refused_in_words(text: str) -> None:
     try:
