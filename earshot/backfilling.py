@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from earshot import pacing
 from earshot.errors import BadInput, ConfigurationError, Conflict, SourceConfused, SourceError, SourceRefused
-from earshot.pipeline import Worker, after_failure, asking, is_closed, keep, keys_of_deleted
+from earshot.pipeline import Worker, after_failure, asking, is_closed, keep_page, keys_of_deleted
 from earshot.settings import SourceSettings
 from earshot.storage import Store
 from earshot.storage.backfills import Backfill, BackfillState, PageRead, after_page
@@ -95,7 +95,7 @@ def fill(store: Store, settings: SourceSettings, open_source: Open, *, worker: W
             reason = "others bring what this source hears: nothing can be read there again"
             store.backfills.settle(backfill, state=BackfillState.FAILED, reason=reason, worker=worker.name, now=now)
             return 0
-        return _read(store, settings, source, status, backfill, worker=worker, now=now, shown=shown)
+        return _read(store, settings, source, backfill, worker=worker, now=now, shown=shown)
     except Conflict:
         log.info("backfill_lost", source=settings.name, backfill=backfill.id)
     except SourceError as err:
@@ -114,28 +114,28 @@ def _read(
     store: Store,
     settings: SourceSettings,
     source: Source,
-    status: SourceStatus,
     backfill: Backfill,
     *,
     worker: Worker,
     now: datetime,
     shown: Shown,
 ) -> int:
-    left, least, new = pacing.purse(settings, source, status, now=now).left, pacing.least_reads(source), 0
+    least, new = pacing.least_reads(source), 0
     if backfill.cursor is None and isinstance(source, LooksBack):
         backfill = replace(backfill, cursor=source.back_to(backfill.since))
     for _ in range(PAGES):
-        if left is not None and left < least:
-            _stop(store, pacing.purse(settings, source, store.sources.status(settings.name), now=now), backfill, worker=worker, now=now)
+        purse = pacing.purse(settings, source, store.sources.status(settings.name), now=now)  # polls read meanwhile
+        if not purse.affords(least):
+            _stop(store, purse, backfill, worker=worker, now=now)
             return new
         with asking(settings.name, what="reading back"):
-            page = fetch_within(source, backfill.cursor, now=now, reads=left)
+            page = fetch_within(source, backfill.cursor, now=now, reads=purse.left)
         if page.more and page.cursor == backfill.cursor:
             raise SourceConfused(f"{settings.name}: the network says that there is more and gives the same page again; it is asked later")
         read = _page_read(store, settings.network, page, backfill, worker)
         inside = [mention for mention in page.mentions if backfill.since <= mention.posted_at <= backfill.until]
-        new += keep(store, inside, source=settings.name, now=now, poll=read).new
-        backfill, left = after_page(read, now), None if left is None else left - page.spent
+        new += keep_page(store, inside, source=settings.name, now=now, poll=read)
+        backfill = after_page(read, now)
         shown(backfill)
         if read.is_last:
             log.info("backfilled", source=settings.name, backfill=backfill.id)
@@ -170,8 +170,7 @@ def _note_failure(
     store: Store, settings: SourceSettings, status: SourceStatus, backfill: Backfill, err: SourceError, *, worker: Worker, now: datetime
 ) -> None:
     state, again_at = after_failure(settings, status.failures, err, now=now)
-    again_at = max(again_at, status.next_poll_at or again_at)
-    store.sources.fell(settings.name, state=state, next_poll_at=again_at, reason=str(err), closed=is_closed(err))
+    store.sources.fell(settings.name, state=state, until=again_at, reason=str(err), closed=is_closed(err))
     if isinstance(err, SourceRefused) or backfill.tries + 1 >= TRIES:
         store.backfills.settle(backfill, state=BackfillState.FAILED, reason=str(err), worker=worker.name, now=now)
     else:

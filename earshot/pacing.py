@@ -30,6 +30,9 @@ class Purse:
     until: datetime
     why: str
 
+    def affords(self, reads: int) -> bool:
+        return self.left is None or self.left >= reads
+
 
 def reads_of_sweeps(settings: SourceSettings, source: Source) -> int | None:
     """The part of `monthly_reads` that looking after posts may cost, set aside for it; None where it is not bounded."""

@@ -85,22 +85,24 @@ def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Work
     if status is None:
         return 0
     purse, least = pacing.purse(settings, source, status, now=now), pacing.least_reads(source)
-    if not _affords(purse.left, least):
-        store.sources.done(settings.name, worker=worker.name, next_poll_at=purse.until, state=SourceState.PAUSED, reason=purse.why)
+    if not purse.affords(least):
+        store.sources.done(settings.name, worker=worker.name, now=now, next_poll_at=purse.until, state=SourceState.PAUSED, reason=purse.why)
         return 0
-    new, left = 0, purse.left
+    new = 0
     try:
         cursor = status.cursor
         for _ in range(MOST_PAGES):
             with asking(settings.name, what="reading"):
-                page = fetch_within(source, cursor, now=now, reads=left)
+                page = fetch_within(source, cursor, now=now, reads=purse.left)
             new += _keep(store, settings, page, worker=worker, now=now)
             if page.more and page.cursor == cursor:
                 raise SourceConfused(
                     f"{settings.name}: the network says that there is more and gives the same page again; it is asked later"
                 )
-            cursor, left = page.cursor, None if left is None else left - page.spent
-            is_enough = not page.more or not _affords(left, least)
+            cursor = page.cursor
+            purse = pacing.purse(settings, source, store.sources.status(settings.name), now=now)  # others read there, too
+            # A stream may go on for ever: each of its pages has a time of its own, and a lease.
+            is_enough = not page.more or page.again is not None or not purse.affords(least)
             if is_enough or not store.sources.extend(settings.name, worker=worker.name, now=now, lease=worker.lease):
                 break
     except Conflict:
@@ -109,22 +111,19 @@ def hear(store: Store, settings: SourceSettings, source: Source, *, worker: Work
     except SourceError as err:
         _note_failure(store, settings, status, err, worker=worker, now=now, neighbours=neighbours)
         return new
-    pace, is_spent = pacing.pace_after(status, settings, new=new, now=now), not _affords(left, least)
+    pace, is_spent = pacing.pace_after(status, settings, new=new, now=now), not purse.affords(least)
     pause = timedelta(0) if page.more and not is_spent else pacing.interval(settings, pace)
     if page.again is not None and not is_spent:
         pause = min(pause, timedelta(seconds=page.again))
     # A stream stays with who reads it: most networks let nobody open a second one.
     held = None if page.again is None or is_spent else now + worker.lease
     state = SourceState.THROTTLED if page.trouble else SourceState.HEALTHY
+    next_poll_at = now + pause
     store.sources.done(
-        settings.name, worker=worker.name, next_poll_at=now + pause, state=state, reason=page.trouble, pace=pace, held_until=held
+        settings.name, worker=worker.name, now=now, next_poll_at=next_poll_at, state=state, reason=page.trouble, pace=pace, held_until=held
     )
     log.info("polled", source=settings.name, new=new)
     return new
-
-
-def _affords(left: int | None, least: int) -> bool:
-    return left is None or left >= least
 
 
 @contextmanager
@@ -159,6 +158,15 @@ def keep(store: Store, mentions: Sequence[Mention], *, source: str, now: datetim
     return store.mentions.keep_new(heard, source=source, now=now, poll=poll, keys_of=_keys_of)
 
 
+def keep_page(store: Store, mentions: Sequence[Mention], *, source: str, now: datetime, poll: Poll | PageRead) -> int:
+    """Keep what a page brought; returns how many mentions were new. One that is not ours to keep any more was paid for all the same."""
+    try:
+        return keep(store, mentions, source=source, now=now, poll=poll).new
+    except Conflict:
+        store.sources.spend(source, reads=poll.spent, now=now)
+        raise
+
+
 def _keys_of(texts: Sequence[str]) -> list[tuple[int, ...]]:
     from listener.near_copies import copy_keys
 
@@ -181,7 +189,7 @@ def _keep(store: Store, settings: SourceSettings, page: Page, *, worker: Worker,
     gap = None if page.gap is None else (page.gap.since, page.gap.until, page.gap.why)
     deleted = keys_of_deleted(store, settings.network, page.deleted) if page.deleted else {}
     poll = Poll(source=settings.name, worker=worker.name, cursor=page.cursor, deleted=deleted, gap=gap, spent=page.spent)
-    return keep(store, page.mentions, source=settings.name, now=now, poll=poll).new
+    return keep_page(store, page.mentions, source=settings.name, now=now, poll=poll)
 
 
 def _note_failure(
@@ -197,7 +205,7 @@ def _note_failure(
     state, next_poll_at = after_failure(settings, status.failures, err, now=now)
     closed = is_closed(err)
     store.sources.done(
-        settings.name, worker=worker.name, next_poll_at=next_poll_at, state=state, reason=str(err), failed=True, closed=closed
+        settings.name, worker=worker.name, now=now, next_poll_at=next_poll_at, state=state, reason=str(err), failed=True, closed=closed
     )
     if neighbours and closed:
         store.sources.hold(neighbours, until=next_poll_at, reason=f"the network asked {settings.name} to wait")
@@ -258,7 +266,17 @@ def understand_claimed(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *
         put_back = store.mentions.quarantine if poison.tries >= POISON_TRIES else store.mentions.release
         put_back([poison.id], worker=worker.name)
         return 0
-    return _unless_overtaken(lambda: store.mentions.write_routed(routed, settle=settle, worker=worker.name, now=now))
+    written = _unless_overtaken(lambda: store.mentions.write_routed(routed, settle=settle, worker=worker.name, now=now))
+    _match_again(store, rooms, routed)
+    return written
+
+
+def _match_again(store: Store, rooms: Rooms, written: Sequence[Routed]) -> None:
+    """Match with what was saved while these were under way: a look at the past may have come by before they were written."""
+    while changed := rooms.use_queries(store):
+        matched = zip(written, rooms.match([item.scored for item in written]), strict=True)
+        found = {item.id: (item.scored.mention.posted_at, [id_ for id_ in ids if id_ in changed]) for item, ids in matched}
+        store.queries.match_again(changed, found)
 
 
 def decide(store: Store, rooms: Rooms, waiting: Sequence[Waiting], *, now: datetime) -> list[Routed]:
@@ -305,7 +323,8 @@ def take_in(store: Store, rooms: Rooms, mentions: Sequence[Mention], *, source: 
         except Exception:
             log.exception("batch_crashed_a_room", mentions=len(new))
             return Taken(new=keep(store, new, source=source, now=now).new, routed=0)
-        store.mentions.take_in(judged, place=partial(_place, judged=judged), settle=settle, source=source, now=now)
+        place = partial(_place, judged=judged)
+        _match_again(store, rooms, store.mentions.take_in(judged, place=place, settle=settle, source=source, now=now))
         return Taken(new=len(new), routed=len(new))
 
     return _unless_overtaken(once)

@@ -56,14 +56,16 @@ class SavedQueries:
         self._matcher: Matcher[int] | None = None
         self.use(saved)
 
-    def use(self, saved: Sequence[SavedQuery]) -> None:
-        """These from now on."""
+    def use(self, saved: Sequence[SavedQuery]) -> frozenset[int]:
+        """These from now on. Returns the ids of those that are not as they were: new, changed or gone."""
         if saved == self._saved:
-            return
+            return frozenset()
+        changed = frozenset(query.id for query in {*saved} ^ {*self._saved})
         from listener.query import Matcher
 
         self._matcher = Matcher({query.id: found for query, found in _readable(saved, self._own_accounts)})
         self._saved = saved
+        return changed
 
     def match(self, scored: Sequence[ScoredMention]) -> list[tuple[int, ...]]:
         """For each mention the ids of the queries that it matches, all in one pass."""

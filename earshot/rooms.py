@@ -222,9 +222,9 @@ class Rooms:
 
     # ---- saved queries
 
-    def use_queries(self, store: Store) -> None:
-        """Match with the saved queries as they stand now. One statement."""
-        self._queries.use(store.queries.all())
+    def use_queries(self, store: Store) -> frozenset[int]:
+        """Match with the saved queries as they stand now; returns the ids of those that changed since. One statement."""
+        return self._queries.use(store.queries.all())
 
     def match(self, scored: Sequence[ScoredMention]) -> list[tuple[int, ...]]:
         """For each mention the ids of the saved queries that it matches."""

@@ -45,6 +45,5 @@ def sweep(store: Store, settings: SourceSettings, source: Source, *, worker: Wor
 def _note_failure(store: Store, settings: SourceSettings, look: Look, err: SourceError, *, now: datetime) -> None:
     store.sweeping.give_back(look)
     state, again_at = after_failure(settings, look.source.failures, err, now=now)
-    again_at = max(again_at, look.source.next_poll_at or again_at)
-    store.sources.fell(settings.name, state=state, next_poll_at=again_at, reason=str(err), closed=is_closed(err))
-    log.warning("sweep_failed", source=settings.name, state=state.value, error=type(err).__name__, next_poll_at=again_at.isoformat())
+    store.sources.fell(settings.name, state=state, until=again_at, reason=str(err), closed=is_closed(err))
+    log.warning("sweep_failed", source=settings.name, state=state.value, error=type(err).__name__, again_at=again_at.isoformat())

@@ -11,9 +11,9 @@ from threading import BoundedSemaphore, Lock
 import structlog
 
 from earshot import pacing
-from earshot.errors import ConfigurationError, SourceUnavailable
+from earshot.errors import ConfigurationError, SourceError, SourceUnavailable
 from earshot.mention import Mention
-from earshot.pipeline import asking
+from earshot.pipeline import after_failure, asking, is_closed
 from earshot.scheduler import open_source
 from earshot.settings import SourceSettings
 from earshot.storage import Store
@@ -68,9 +68,13 @@ class Conversations:
         with self._source(settings) as source:
             if not isinstance(source, Threads):
                 raise ConfigurationError(f"{settings.network} shows us no conversations; open the post there")
-            _require_reads(settings, source, status, now=now)
-            with asking(settings.name, what="looking at a conversation"):
-                thread = source.around(post.native_id, thread_id=post.thread_id)
+            _require_reads(settings, source, status, reads=max(pacing.least_reads(source), source.most_around), now=now)
+            try:
+                with asking(settings.name, what="looking at a conversation"):
+                    thread = source.around(post.native_id, thread_id=post.thread_id)
+            except SourceError as err:
+                self._note_closed(settings, err, now=now)
+                raise
         self._store.sources.spend(settings.name, reads=thread.spent, now=now)
         wanted = self._store.forgetting.let_through(thread.mentions)
         log.info("conversation_shown", source=settings.name, case=page.case.id, posts=len(wanted))
@@ -80,6 +84,12 @@ class Conversations:
             left_out=thread.left_out,
             hidden=len(thread.mentions) - len(wanted),
         )
+
+    def _note_closed(self, settings: SourceSettings, err: SourceError, *, now: datetime) -> None:
+        """A network that wants no call for a while gets none, from anybody."""
+        if is_closed(err):
+            state, until = after_failure(settings, 0, err, now=now)
+            self._store.sources.fell(settings.name, until=until, state=state, reason=str(err), closed=True)
 
     @contextmanager
     def _source(self, settings: SourceSettings) -> Iterator[Source]:
@@ -94,13 +104,13 @@ class Conversations:
             self._free.release()
 
 
-def _require_reads(settings: SourceSettings, source: Source, status: SourceStatus | None, *, now: datetime) -> None:
+def _require_reads(settings: SourceSettings, source: Source, status: SourceStatus | None, *, reads: int, now: datetime) -> None:
     """Raises `SourceError` where the network, a person, or the month's reads stand against a call."""
     if status is None:
         return
     purse = pacing.purse(settings, source, status, now=now)
-    if purse.left is not None and purse.left < pacing.least_reads(source):
-        raise SourceUnavailable(f"{settings.name}: {purse.why}")
+    if not purse.affords(reads):
+        raise SourceUnavailable(f"{settings.name}: a conversation may cost {reads} reads, and {purse.left} are left: {purse.why}")
     if not status.may_be_asked:
         raise SourceUnavailable(f"{settings.name} is {status.state.value}: {status.reason}")
 

@@ -51,7 +51,7 @@ class AskingSource:
         if isinstance(voice, Sweeps):
             self.looks, self.gone = voice.looks, voice.gone
         if isinstance(voice, Threads):
-            self.around = voice.around
+            self.around, self.most_around = voice.around, voice.most_around
         self.streams = isinstance(voice, Streams) and voice.streams
         if isinstance(voice, Receives):
             self.receive = lambda headers, body, *, now: self._matching(voice.receive(headers, body, now=now))

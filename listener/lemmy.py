@@ -51,6 +51,7 @@ class LemmySource:
     network = "lemmy"
     keys_from = "your server, as the token it gives when your account signs in"
     looks = Looks(at_once=_LOOKS)
+    most_around = 0
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         json_api.require_account(settings)

@@ -27,6 +27,7 @@ from listener.wire import clean
 BROKEN = (*UNREADABLE, MessageError, RecursionError)
 
 _LONGEST_HEADER = 8_000
+_LONGEST_OF_A_PART = 1_000  #: of a header that says what a part is; the library's time grows with the square of it
 _MOST_NESTED = 60  #: parts that hold parts; the parser's time grows with the square of them
 _ID = re.compile(r"[!#$%&'*+\-/=?^_`{|}~.\w@:\[\]()]{3,200}", re.ASCII)
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]+(?:\.[\w-]+)*", re.ASCII)
@@ -40,6 +41,14 @@ _MACHINES = re.compile(r"(?:mailer-daemon|postmaster|bounces?|no-?reply|do-?not-
 _OF_MACHINES = ("list-id", "list-post", "list-unsubscribe", "x-autoreply", "x-autorespond", "feedback-id")
 _BULK = frozenset({"bulk", "list", "junk", "auto_reply", "auto-reply"})
 _FORGED = re.compile(r"\bdmarc\s*=\s*fail\b", re.IGNORECASE)
+
+
+class _Short(policy.Compat32):
+    """Headers as far as anybody needs them."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[: _LONGEST_OF_A_PART if name.lower().startswith("content-") else _LONGEST_HEADER]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +80,7 @@ def read_letter(raw: bytes) -> Letter:
     """Read a mail, of which `raw` may be the beginning. Raises one of `BROKEN` for what is no mail at all."""
     if raw.lower().count(b"boundary") > _MOST_NESTED:
         raise ValueError("a mail of parts within parts")
-    message = BytesParser(policy=policy.compat32).parsebytes(raw)
+    message = BytesParser(policy=_Short()).parsebytes(raw)
     sender, name = _sender(message)
     own = _id(_header(message, "message-id"))
     native_id = own or f"hash/{blake2b(raw, digest_size=16).hexdigest()}"
@@ -99,7 +108,7 @@ def _header(message: Message, name: str) -> str:
 
 
 def _headers(message: Message, name: str) -> list[str]:
-    return [_decoded(str(value)[:_LONGEST_HEADER]) for value in message.get_all(name, [])]
+    return [_decoded(str(value)) for value in message.get_all(name, [])]
 
 
 def _decoded(value: str) -> str:
@@ -118,7 +127,7 @@ def _line(value: str, most: int) -> str:
 
 def _sender(message: Message) -> tuple[str, str]:
     """(address, name) of the one author; empty where there are several, none, or one that is no address."""
-    headers = [str(value)[:_LONGEST_HEADER] for value in message.get_all("from", [])]
+    headers = [str(value) for value in message.get_all("from", [])]
     found = getaddresses(headers) if len(headers) == 1 else []
     if len(found) != 1:
         return "", ""

@@ -52,6 +52,7 @@ class MastodonSource:
     keys_from = "the settings of your account there, under Development"
     looks = Looks(at_once=_LOOKS)
     streams = True
+    most_around = 0
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
         json_api.require_account(settings)

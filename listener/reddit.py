@@ -146,6 +146,7 @@ class RedditSource:
     network = "reddit"
     keys_from = "https://www.reddit.com/prefs/apps"
     looks = Looks(at_once=_PAGE, per_call=1)
+    most_around = 2
     streams = True
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:

@@ -120,8 +120,11 @@ class Streams(Protocol):
 class Threads(Protocol):
     """What a source may promise besides: the conversation around one of its posts, 200 posts at most, in two or three calls.
 
-    Of a post that is gone its words are "". Raises as `fetch` does, `SourceConfused` where the network shows nothing of it any more.
+    It costs `most_around` reads at most. Of a post that is gone its words are "". Raises as `fetch` does, `SourceConfused` where the
+    network shows nothing of it any more.
     """
+
+    most_around: int
 
     def around(self, native_id: str, *, thread_id: str | None) -> Thread: ...
 

@@ -111,6 +111,7 @@ class XSource:
     keys_from = "https://developer.x.com"
     looks = Looks(at_once=_PAGE, per_post=1)
     least_reads = 10  #: X gives no smaller page
+    most_around = _PAGE + 2
     streams = True
 
     def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:

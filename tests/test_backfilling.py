@@ -230,7 +230,7 @@ def missed(past: Past, since: timedelta, until: timedelta) -> None:
     past.store.sources.take(name, worker="w", now=past.now, lease=LEASE)
     gap = (past.now - since, past.now - until, "it was down")
     past.store.mentions.keep_new([], source=name, now=past.now, poll=Poll(source=name, worker="w", cursor=None, gap=gap))
-    past.store.sources.done(name, worker="w", next_poll_at=past.now, state=SourceState.HEALTHY)
+    past.store.sources.done(name, worker="w", now=past.now, next_poll_at=past.now, state=SourceState.HEALTHY)
 
 
 def test_a_gap_that_was_read_again_is_closed_and_others_stay(x_past: Past) -> None:

@@ -33,7 +33,7 @@ from earshot.storage import Store
 from earshot.storage.cases import CasePage, QueueItem
 from earshot.storage.mentions import POISON_TRIES
 from earshot.storage.sources import SourceState, SourceStatus
-from listener.source import Page, Posted, Source
+from listener.source import Metered, Page, Posted, Source
 
 BRAND = Path(earshot.demo.__file__).parent / "story" / "brand.toml"
 EASY = "how do I pair the hub with my phone?"
@@ -311,6 +311,67 @@ def test_a_day_leaves_reads_for_the_days_that_follow(store: Store, x_network: Fa
     assert town.status.reads == 350  # of the 600 left
 
 
+class Shared:
+    """A source of X at which others are at work: `meanwhile` is done during each of its calls."""
+
+    network, keys_from, least_reads = "x", "", 10
+
+    def __init__(self, source: Source, meanwhile: Callable[[], object]) -> None:
+        self.source, self.meanwhile = source, meanwhile
+
+    def fetch(self, cursor: str | None, *, now: datetime) -> Page:
+        self.meanwhile()
+        return self.source.fetch(cursor, now=now)
+
+    def fetch_within(self, cursor: str | None, *, now: datetime, reads: int) -> Page:
+        self.meanwhile()
+        return cast(Metered, self.source).fetch_within(cursor, now=now, reads=reads)
+
+    def reply(self, parent_id: str, text: str, *, key: str) -> Posted:
+        raise NotImplementedError
+
+    def find_reply(self, parent_id: str, text: str) -> Posted | None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.source.close()
+
+
+def test_what_others_read_meanwhile_counts_for_the_next_page(store: Store, x_network: FakeNetwork) -> None:
+    town = Town(store, x_network, monthly_reads=150)
+    town.now = datetime(2026, 5, 31, 12, tzinfo=UTC)
+    for i in range(400):
+        x_network.post(f"{EASY} {i}", at=town.now)
+    town.source = Shared(town.source, lambda: store.sources.spend("x", reads=50, now=town.now))
+    town.hear()
+    assert (x_network.faults.count(x_network.reads), town.status.reads) == (1, 150)
+
+
+def test_a_page_that_was_read_and_is_not_ours_to_keep_was_paid_for(town: Town) -> None:
+    for i in range(10):
+        town.network.post(f"{EASY} {i}")
+    later = town.now + LEASE + timedelta(seconds=1)
+    town.source = Shared(town.source, lambda: town.store.sources.take("x", worker="other", now=later, lease=LEASE))
+    assert town.hear() == 0
+    assert (town.status.reads, town.status.cursor) == (10, None)
+
+
+def test_a_network_that_closes_while_a_poll_goes_on_stays_closed(town: Town) -> None:
+    town.network.post(EASY)
+    opens = town.now + timedelta(hours=1)
+    closes = {"until": opens, "state": SourceState.THROTTLED, "reason": "the network asked us to wait"}
+    town.source = Shared(town.source, lambda: town.store.sources.fell("x", closed=True, **closes))  # type: ignore[arg-type]
+    assert town.hear() == 1
+    assert (town.status.state, town.status.closed_until, town.status.reason) == (SourceState.THROTTLED, opens, closes["reason"])
+    town.source = town.network.source()
+    town.now = opens - timedelta(seconds=1)
+    town.hear()
+    assert town.network.faults.count(town.network.reads) == 1
+    town.now = opens
+    town.hear()
+    assert (town.network.faults.count(town.network.reads), town.status.state) == (2, SourceState.HEALTHY)
+
+
 def test_where_a_network_asks_one_source_to_wait_the_others_of_its_server_wait_too(town: Town) -> None:
     town.store.sources.declare([("more", "x"), ("other", "x")])
     opens = datetime.now(UTC) + timedelta(hours=2)
@@ -348,7 +409,7 @@ def test_a_source_that_a_person_paused_stays_so_until_somebody_resumes_it(town: 
     assert taken is not None
     assert town.store.sources.pause("x", reason="paused by Mia")
     assert not town.store.sources.pause("x", reason="paused by Ben")
-    town.store.sources.done("x", worker="w", next_poll_at=town.now, state=SourceState.HEALTHY)
+    town.store.sources.done("x", worker="w", now=town.now, next_poll_at=town.now, state=SourceState.HEALTHY)
     assert (town.status.state, town.status.reason) == (SourceState.PAUSED, "paused by Mia")
     assert town.hear() == 0
     assert town.store.sources.wake("x", now=town.now)
@@ -380,18 +441,18 @@ def test_a_source_with_a_fault_of_ours_backs_off_too(town: Town) -> None:
 
 
 class Endless:
-    """A source whose network always has another page; `stuck`: always the same one."""
+    """A source whose network always has another page; `stuck`: always the same one; `again`: as a stream has."""
 
     network, keys_from = "x", ""
 
-    def __init__(self, *, stuck: bool) -> None:
-        self.stuck, self.asked = stuck, 0
+    def __init__(self, *, stuck: bool, again: float | None = None) -> None:
+        self.stuck, self.again, self.asked = stuck, again, 0
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
         self.asked += 1
         number = 0 if self.stuck else int(cursor or 0) + 1
         post = Mention(network="x", native_id=str(number), author=None, text=f"{EASY} {number}", url="", posted_at=now)
-        return Page(mentions=(post,), cursor=str(number), more=True)
+        return Page(mentions=(post,), cursor=str(number), more=True, again=self.again)
 
     def reply(self, parent_id: str, text: str, *, key: str) -> Posted:
         raise NotImplementedError
@@ -408,6 +469,16 @@ def test_a_network_that_never_ends_is_left_after_so_many_pages_and_gone_on_with_
     assert town.hear() == endless.asked == pipeline.MOST_PAGES
     assert (town.status.cursor, town.status.next_poll_at) == (str(pipeline.MOST_PAGES), town.now)
     assert town.hear() == pipeline.MOST_PAGES
+
+
+def test_each_page_of_a_stream_has_a_time_and_a_lease_of_its_own(town: Town) -> None:
+    town.source = Endless(stuck=False, again=0.0)
+    for n in range(1, 4):
+        town.now += timedelta(seconds=100)
+        assert town.hear() == 1
+        assert (town.status.cursor, town.status.next_poll_at, town.status.polled_at) == (str(n), town.now, town.now)
+        other = Worker(name="other", lease=LEASE)
+        assert pipeline.hear(town.store, town.settings, town.source, worker=other, now=town.now + timedelta(seconds=90)) == 0
 
 
 def test_a_network_that_gives_the_same_page_again_and_again_is_left_alone_for_a_while(town: Town) -> None:

@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from earshot.case import State
 from earshot.demo.networks.serving import serve_app
 from earshot.mention import Mention
-from earshot.pipeline import Worker, match_past, take_in, understand
+from earshot.pipeline import Worker, match_past, take_in, understand, understand_claimed
 from earshot.rooms import Rooms
 from earshot.scheduler import House
 from earshot.settings import Settings
@@ -81,6 +82,23 @@ def test_a_query_saved_afterwards_finds_the_past(store: Store, rooms: Rooms) -> 
     while match_past(store, rooms, now=NOW, most=1):
         pass
     assert totals(store) == {lamps: 1, chairs: 1}
+
+
+@pytest.mark.parametrize("is_changed", [False, True], ids=["saved", "changed"])
+def test_a_query_saved_while_a_batch_is_under_way_finds_what_is_in_it(store: Store, rooms: Rooms, *, is_changed: bool) -> None:
+    keep(store, post("1", "my lamp"), post("2", "my chair"))
+    chairs = add(store, "chair") if is_changed else 0
+    rooms.use_queries(store)
+    waiting = store.mentions.claim(10, worker=WORKER.name, now=NOW, lease=WORKER.lease)
+    if is_changed:
+        store.queries.change(chairs, Draft(name="lamps", text="lamp"), version=1, by=None, now=NOW)
+    lamps = chairs or add(store, "lamp")
+    match_past(store, rooms, now=NOW, most=10)
+    understand_claimed(store, rooms, waiting, worker=WORKER, now=NOW)
+    match_past(store, rooms, now=NOW, most=10)
+    assert totals(store) == {lamps: 1}
+    found = store.cases.queue(queries=[lamps], states=tuple(State)).items
+    assert [store.cases.page(item.case.id).posts[0].scored.mention.text for item in found] == ["my lamp"]  # type: ignore[union-attr]
 
 
 def test_a_saved_query_that_can_be_read_no_more_stops_no_other(store: Store, rooms: Rooms) -> None:

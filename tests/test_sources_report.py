@@ -62,7 +62,7 @@ def test_it_says_what_was_read_what_it_cost_and_what_is_missing(earshot: Command
         store.sources.take("x", worker="w", now=now, lease=timedelta(minutes=1))
         gap = (now - timedelta(days=9), now - timedelta(days=8), "older than seven days")
         store.mentions.keep_new([], source="x", now=now, poll=Poll(source="x", worker="w", cursor="c", gap=gap, spent=1200))
-        store.sources.done("x", worker="w", next_poll_at=now, state=SourceState.THROTTLED, reason="X asks us to wait")
+        store.sources.done("x", worker="w", now=now, next_poll_at=now, state=SourceState.THROTTLED, reason="X asks us to wait")
     out = earshot("sources").out
     assert "1,200 of 10,000" in row(out, "x")
     assert "6.00" in row(out, "x")

@@ -298,12 +298,36 @@ def test_reads_of_a_new_month_begin_at_nothing(store: Store, x_network: FakeNetw
 def test_a_source_that_is_not_healthy_is_left_alone(watch: Watch, looks: Callable[[], int], state: SourceState) -> None:
     watch.network.post("how do I pair the hub?")
     watch.hear()
-    watch.store.sources.fell(watch.network.name, next_poll_at=watch.now, state=state, reason="so")
+    watch.store.sources.fell(watch.network.name, until=watch.now, state=state, reason="so")
     if state is SourceState.PAUSED:
         watch.store.sources.pause(watch.network.name, reason="so")
     before = looks()
     assert watch.sweep(after=DAY) == 0
     assert looks() == before
+
+
+@pytest.mark.parametrize("state", [SourceState.PAUSED, SourceState.THROTTLED], ids=["reads spent", "no stream"])
+def test_a_sweep_that_fails_waits_also_where_polls_wait_already(watch: Watch, looks: Callable[[], int], state: SourceState) -> None:
+    watch.network.post("how do I pair the hub?")
+    watch.hear()
+    watch.settings = watch.settings.model_copy(update={"every": 600})
+    name, next_poll_at = watch.network.name, watch.now + 9 * DAY
+    watch.store.sources.take(name, worker="w", now=watch.now + DAY, lease=LEASE)
+    watch.store.sources.done(name, worker="w", now=watch.now, next_poll_at=next_poll_at, state=state, reason="so")
+    watch.network.faults.on(LOOKUPS[name], breaks(), forever=True)
+    watch.sweep(after=DAY)
+    before = looks()
+    assert before > 0
+    watch.network.faults.relent()
+    watch.sweep(after=2 * LEASE)
+    assert looks() == before
+    assert watch.status.next_poll_at == next_poll_at
+    if state is SourceState.PAUSED:
+        assert (watch.status.state, watch.status.reason) == (state, "so")
+        assert watch.status.closed_until is not None
+        watch.now = watch.status.closed_until
+        watch.sweep()
+        assert looks() > before
 
 
 def test_a_source_that_lacks_only_its_stream_looks_after_its_posts(watch: Watch, looks: Callable[[], int]) -> None:

@@ -123,8 +123,8 @@ class Mentions:
         with self._db.reading() as connection:
             return unknown(connection, mentions)
 
-    def take_in(self, judged: Sequence[Judged], *, place: Place, settle: Settle, source: str, now: datetime) -> None:
-        """Store judged mentions with their cases, in one transaction: all that is known of a mention is written once.
+    def take_in(self, judged: Sequence[Judged], *, place: Place, settle: Settle, source: str, now: datetime) -> Sequence[Routed]:
+        """Store judged mentions with their cases, in one transaction: all that is known of a mention is written once. Returns them.
 
         They must be unknown, and in the order in which `unknown` gives them. Raises `Conflict` when another worker stored one of them, or
         opened one of their cases, at this moment; then nothing is written.
@@ -146,6 +146,7 @@ class Mentions:
                 keep_keys(connection, {item.id: item.copy_keys for item in routed if item.copy_of is None})
         except IntegrityError as err:
             raise Conflict("another worker wrote one of these mentions or cases at this moment") from err
+        return routed
 
     def write_routed(self, routed: Sequence[Routed], *, settle: Settle, worker: str, now: datetime) -> int:
         """Write scores, cases and events of a claimed batch in one transaction; returns how many were still ours to write.
@@ -230,7 +231,7 @@ class Mentions:
     def _still_claimed(self, connection: Connection, ids: Sequence[int], worker: str) -> set[int]:
         mine = select(_MENTION.c.id).where(_MENTION.c.id.in_(ids), _MENTION.c.claimed_by == worker, _MENTION.c.stage == HEARD)
         if not self._db.is_sqlite:
-            mine = mine.with_for_update()
+            mine = mine.order_by(_MENTION.c.id).with_for_update()
         return set(connection.execute(mine).scalars())
 
     def quarantine(self, ids: Sequence[int], *, worker: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -110,15 +110,17 @@ class Queries:
                 if before is None:
                     raise Conflict("somebody deleted this query meanwhile; save it under a new name if you still need it")
                 changed = {"version": version + 1, "changed_by": by, "changed_at": now}
-                if _looks_for(_query(before)) != _looks_for(draft):
+                is_another = _looks_for(_query(before)) != _looks_for(draft)
+                if is_another:
                     changed["looked_to"] = None
-                    connection.execute(delete(_MATCH).where(_MATCH.c.query_id == query_id))
                 mine = and_(_QUERY.c.id == query_id, _QUERY.c.version == version)
                 if connection.execute(update(_QUERY).where(mine).values(**_stored(draft), **changed)).rowcount == 0:
                     who = before["changed_by_name"] or "somebody"
                     raise Conflict(
                         f"{who} changed this query since you opened it: open it again, and make your change in what stands there now"
                     )
+                if is_another:  # once the row is ours, for who looks at the past writes what it matches under the same lock
+                    connection.execute(delete(_MATCH).where(_MATCH.c.query_id == query_id))
         except IntegrityError as err:
             raise _taken(draft.name) from err
 
@@ -198,6 +200,13 @@ class Queries:
                     if id_ in stands
                 ],
             )
+
+    def match_again(self, changed: Collection[int], found: Mapping[int, tuple[datetime, Sequence[int]]]) -> None:
+        """Put what the `changed` queries match of these mentions (id -> when it was posted, their ids) in place of what they matched."""
+        with self._db.writing() as connection:
+            stand = _still_understood(connection, list(found))
+            connection.execute(delete(_MATCH).where(_MATCH.c.mention_id.in_(stand), _MATCH.c.query_id.in_(changed)))
+            keep_matches(connection, [(id_, *found[id_]) for id_ in stand])
 
     def sample(self, most: int) -> list[ScoredMention]:
         """The latest understood mentions, newest first: what a query is tried on before it is saved."""

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, case, func, null, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, case, false, func, literal, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from earshot.errors import BadInput
+from earshot.storage.columns import UtcTime
 from earshot.storage.database import Database
 from earshot.storage.tables import GapRow, SourceRow, table
 
@@ -50,6 +51,10 @@ class SourceStatus:
         """Whether its network takes calls: it does where nothing failed but its stream, for polls go on then."""
         has_no_stream = self.state is SourceState.THROTTLED and not self.failures and self.closed_until is None
         return self.state is SourceState.HEALTHY or has_no_stream
+
+    def is_closed(self, now: datetime) -> bool:
+        """Whether its network wants no call yet."""
+        return self.closed_until is not None and self.closed_until > now
 
     def reads_in(self, now: datetime) -> int:
         """Posts that polls read so far in the month of `now`."""
@@ -127,7 +132,7 @@ class Sources:
 
     def take(self, name: str, *, worker: str, now: datetime, lease: timedelta) -> SourceStatus | None:
         """The lease on a source that is due, or None when it is not due, or paused, or somebody else polls it. One statement."""
-        is_due = and_(or_(_SOURCE.c.next_poll_at.is_(None), _SOURCE.c.next_poll_at <= now), ~_SOURCE.c.paused)
+        is_due = and_(or_(_SOURCE.c.next_poll_at.is_(None), _SOURCE.c.next_poll_at <= now), ~_SOURCE.c.paused, ~_is_closed(now))
         is_free = or_(_SOURCE.c.lease_until.is_(None), _SOURCE.c.lease_until <= now, _SOURCE.c.lease_by == worker)
         take = (
             update(_SOURCE)
@@ -153,6 +158,7 @@ class Sources:
         name: str,
         *,
         worker: str,
+        now: datetime,
         next_poll_at: datetime,
         state: SourceState,
         reason: str = "",
@@ -164,16 +170,17 @@ class Sources:
         """Give the lease back, saying when the next poll is due and why, and where it is known anew what the source is expected to bring.
 
         `closed`: it is the network that wants no call before then. `held_until`: the lease is kept, for who reads a stream goes on with it.
-        A source that a person paused meanwhile stays so.
+        A source that a person paused meanwhile stays so, and one that its network closed meanwhile stays closed.
         """
+        stays = or_(_SOURCE.c.paused, _is_closed(now))
         values: dict[str, Any] = {
             "lease_by": None if held_until is None else worker,
             "lease_until": held_until,
-            "next_poll_at": next_poll_at,
-            "state": case((_SOURCE.c.paused, _SOURCE.c.state), else_=state.value),
-            "reason": case((_SOURCE.c.paused, _SOURCE.c.reason), else_=reason),
+            "next_poll_at": case((_is_closed(now), _later(_SOURCE.c.closed_until, next_poll_at)), else_=literal(next_poll_at, UtcTime())),
+            "state": case((stays, _SOURCE.c.state), else_=state.value),
+            "reason": case((stays, _SOURCE.c.reason), else_=reason),
             "failures": _SOURCE.c.failures + 1 if failed else 0,
-            "closed_until": next_poll_at if closed else None,
+            "closed_until": _later(_SOURCE.c.closed_until, next_poll_at) if closed else case((_is_closed(now), _SOURCE.c.closed_until)),
         }
         if pace is not None:
             values["pace"] = pace
@@ -181,13 +188,10 @@ class Sources:
             connection.execute(update(_SOURCE).where(_SOURCE.c.name == name, _SOURCE.c.lease_by == worker).values(values))
 
     def hold(self, names: Sequence[str], *, until: datetime, reason: str) -> None:
-        """Leave healthy sources alone until then: their network asked one of its sources to wait."""
-        asked = {"state": SourceState.THROTTLED.value, "reason": reason, "next_poll_at": until, "closed_until": until}
-        later = or_(_SOURCE.c.next_poll_at.is_(None), _SOURCE.c.next_poll_at < until)
+        """Leave sources alone until then that may be asked: their network asked one of its sources to wait."""
+        values = _fallen(until=until, state=SourceState.THROTTLED, reason=reason, closed=True)
         with self._db.writing() as connection:
-            connection.execute(
-                update(_SOURCE).where(_SOURCE.c.name.in_(names), _SOURCE.c.state == SourceState.HEALTHY.value, later).values(asked)
-            )
+            connection.execute(update(_SOURCE).where(_SOURCE.c.name.in_(names), _may_be_asked()).values(values))
 
     def pause(self, name: str, *, reason: str) -> bool:
         """A person's word: neither poll nor sweep until somebody resumes it. False where there is no such source, or it is paused."""
@@ -195,17 +199,14 @@ class Sources:
             running = update(_SOURCE).where(_SOURCE.c.name == name, ~_SOURCE.c.paused)
             return connection.execute(running.values(paused=True, state=SourceState.PAUSED.value, reason=reason)).rowcount == 1
 
-    def fell(self, name: str, *, next_poll_at: datetime, state: SourceState, reason: str, closed: bool = False) -> None:
-        """Say that a healthy source failed outside of a poll, and how long it is to be left alone; `closed`: the network wants it."""
-        failed = {
-            "next_poll_at": next_poll_at,
-            "state": state.value,
-            "reason": reason,
-            "failures": _SOURCE.c.failures + 1,
-            "closed_until": next_poll_at if closed else None,
-        }
+    def fell(self, name: str, *, until: datetime, state: SourceState, reason: str, closed: bool = False) -> None:
+        """Say that a source failed outside of a poll, and until when it is to be left alone; `closed`: the network wants it.
+
+        One that failed already, or that a person paused, stays as it is.
+        """
+        failed = _fallen(until=until, state=state, reason=reason, closed=closed) | {"failures": _SOURCE.c.failures + 1}
         with self._db.writing() as connection:
-            connection.execute(update(_SOURCE).where(_SOURCE.c.name == name, _SOURCE.c.state == SourceState.HEALTHY.value).values(failed))
+            connection.execute(update(_SOURCE).where(_SOURCE.c.name == name, _may_be_asked()).values(failed))
 
     def spend(self, name: str, *, reads: int, now: datetime) -> None:
         """Count reads that no poll and no sweep made."""
@@ -237,8 +238,7 @@ class Sources:
 
         What its network closed stays closed.
         """
-        is_open = or_(_SOURCE.c.closed_until.is_(None), _SOURCE.c.closed_until <= now)
-        ahead = and_(_SOURCE.c.polled_at > now, _SOURCE.c.next_poll_at > now, is_open)
+        ahead = and_(_SOURCE.c.polled_at > now, _SOURCE.c.next_poll_at > now, ~_is_closed(now))
         with self._db.writing() as connection:
             return connection.execute(update(_SOURCE).where(ahead).values(next_poll_at=None)).rowcount
 
@@ -271,6 +271,33 @@ class Sources:
         with self._db.reading() as connection:
             row = connection.execute(select(_GAP).where(_GAP.c.id == gap_id)).mappings().first()
         return None if row is None else _missing(row)
+
+
+def _is_closed(now: datetime) -> ColumnElement[bool]:
+    return and_(_SOURCE.c.closed_until.is_not(None), _SOURCE.c.closed_until > now)
+
+
+def _may_be_asked() -> ColumnElement[bool]:
+    """As `SourceStatus.may_be_asked`, or only its polls have spent their reads: then sweeps and back-fills go on."""
+    has_no_stream = and_(_SOURCE.c.state == SourceState.THROTTLED.value, _SOURCE.c.failures == 0, _SOURCE.c.closed_until.is_(None))
+    goes_on = _SOURCE.c.state.in_([SourceState.HEALTHY.value, SourceState.PAUSED.value])
+    return and_(~_SOURCE.c.paused, or_(goes_on, has_no_stream))
+
+
+def _fallen(*, until: datetime, state: SourceState, reason: str, closed: bool) -> dict[str, Any]:
+    """New values for a source that may be asked. Where its polls have spent their reads, they wait on, and all else until then."""
+    is_spent = false() if state is SourceState.BROKEN else _SOURCE.c.state == SourceState.PAUSED.value
+    till_then = case((is_spent, literal(until, UtcTime())), else_=_SOURCE.c.closed_until)
+    return {
+        "next_poll_at": case((is_spent, _SOURCE.c.next_poll_at), else_=_later(_SOURCE.c.next_poll_at, until)),
+        "state": case((is_spent, _SOURCE.c.state), else_=state.value),
+        "reason": case((is_spent, _SOURCE.c.reason), else_=reason),
+        "closed_until": _later(_SOURCE.c.closed_until, until) if closed else till_then,
+    }
+
+
+def _later(column: ColumnElement[Any], moment: datetime) -> ColumnElement[Any]:
+    return case((column > moment, column), else_=literal(moment, UtcTime()))
 
 
 def _missing(row: RowMapping) -> Missing:

@@ -136,7 +136,8 @@ def _due(source: str, until: datetime, n: int) -> Select[tuple[int]]:
 def _affordable(row: RowMapping, quota: Quota, now: datetime) -> int:
     status = status_of(row)
     has_spent = status.state is SourceState.PAUSED and not status.is_paused  # polls have; what is set aside for sweeps is not theirs
-    return quota.affords(status.swept_in(now)) if status.may_be_asked or has_spent else 0
+    may_be_asked = (status.may_be_asked or has_spent) and not status.is_closed(now)
+    return quota.affords(status.swept_in(now)) if may_be_asked else 0
 
 
 def _give_back(connection: Connection, look: Look, reads: int) -> None:

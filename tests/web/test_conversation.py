@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fake_networks.faults import answers, hangs
@@ -93,6 +93,29 @@ def test_without_reads_left_nobody_is_asked(site: Site, asked: str, boss: TestCl
     shown = words(site.signed_in(site.boss).get("/cases/1/thread", headers=HTMX).text)
     assert "reads" in shown
     assert network.faults.calls == []
+
+
+def test_with_fewer_reads_left_than_it_may_cost_nobody_is_asked(site: Site, asked: str, boss: TestClient, network: FakeNetwork) -> None:
+    if network.name != "x":
+        pytest.skip("a conversation costs two reads at most there")
+    (source,) = site.settings.sources
+    site.settings = site.settings.model_copy(update={"sources": (source.model_copy(update={"monthly_reads": 200}),)})
+    del site.app  # made anew with these settings
+    site.store.sources.spend(network.name, reads=100, now=site.now)
+    shown = words(site.signed_in(site.boss).get("/cases/1/thread", headers=HTMX).text)
+    assert "may cost 102 reads" in shown
+    assert network.faults.calls == []
+
+
+def test_a_network_that_wants_no_call_for_a_while_gets_none(site: Site, asked: str, boss: TestClient, network: FakeNetwork) -> None:
+    opens = max(site.now, datetime.now(UTC)) + timedelta(hours=1)
+    network.faults.on("/", answers(429, headers=network.reset(opens.timestamp())), forever=True)
+    boss.get("/cases/1/thread", headers=HTMX)
+    (status,) = site.store.sources.statuses()
+    assert (status.state, status.is_closed(site.now)) == (SourceState.THROTTLED, True)
+    calls = len(network.faults.calls)
+    boss.get("/cases/1/thread", headers=HTMX)
+    assert len(network.faults.calls) == calls
 
 
 def test_a_source_that_must_wait_is_not_asked(site: Site, asked: str, boss: TestClient, network: FakeNetwork) -> None:

@@ -39,7 +39,7 @@ def status(site: Site, name: str = "x") -> SourceStatus:
 def fail(site: Site, state: SourceState, reason: str, *, closed: bool = False) -> None:
     site.store.sources.take("x", worker="w", now=site.now, lease=LEASE)
     later = site.now + timedelta(minutes=20)
-    site.store.sources.done("x", worker="w", next_poll_at=later, state=state, reason=reason, failed=True, closed=closed)
+    site.store.sources.done("x", worker="w", now=site.now, next_poll_at=later, state=state, reason=reason, failed=True, closed=closed)
 
 
 def test_without_a_source_the_page_says_how_to_begin(site: Site) -> None:
@@ -54,7 +54,9 @@ def test_a_source_shows_what_it_brought_how_late_what_it_read_and_what_that_cost
     listening.store.sources.take("x", worker="w", now=listening.now, lease=LEASE)
     gap = (listening.now - timedelta(days=9), listening.now - timedelta(days=8), "X searches seven days back only")
     listening.store.mentions.keep_new([], source="x", now=listening.now, poll=Poll(source="x", worker="w", cursor="c", gap=gap, spent=1200))
-    listening.store.sources.done("x", worker="w", next_poll_at=listening.now + timedelta(minutes=2), state=SourceState.HEALTHY)
+    listening.store.sources.done(
+        "x", worker="w", now=listening.now, next_poll_at=listening.now + timedelta(minutes=2), state=SourceState.HEALTHY
+    )
     page = boss.get("/sources").text
     for said in (
         "30 mentions",
