@@ -15,7 +15,7 @@ from earshot.pipeline import Worker, after_failure, asking, is_closed, keep_page
 from earshot.settings import SourceSettings
 from earshot.storage import Store
 from earshot.storage.backfills import Backfill, BackfillState, PageRead, after_page
-from earshot.storage.sources import SourceState, SourceStatus
+from earshot.storage.sources import SourceStatus
 from listener.source import LooksBack, Page, Receives, Source, fetch_within
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ def moment_of(written: str, *, now: datetime) -> datetime:
 
 def waits_for(backfill: Backfill, status: SourceStatus, *, now: datetime) -> str:
     """Why an open back-fill does not go on at this moment; "" where it does, or will when a worker is free."""
-    if status.is_paused or status.state in (SourceState.THROTTLED, SourceState.BROKEN):
+    if status.is_closed(now) or not (status.may_be_asked or status.has_spent):
         return status.reason or f"{status.name} is {status.state.value}"
     return backfill.reason if backfill.next_at is not None and backfill.next_at > now else ""
 
@@ -124,7 +124,8 @@ def _read(
     if backfill.cursor is None and isinstance(source, LooksBack):
         backfill = replace(backfill, cursor=source.back_to(backfill.since))
     for _ in range(PAGES):
-        purse = pacing.purse(settings, source, store.sources.status(settings.name), now=now)  # polls read meanwhile
+        status = store.sources.status(settings.name)  # polls read meanwhile
+        purse = pacing.purse(settings, source, status, now=now, share=pacing.OF_A_BACKFILL)
         if not purse.affords(least):
             _stop(store, purse, backfill, worker=worker, now=now)
             return new

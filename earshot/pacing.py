@@ -16,6 +16,8 @@ from listener.source import Metered, Source, Sweeps
 MEMORY = timedelta(hours=1)
 #: no day takes more of what the month has left, unless an even share is more: a bad week leaves us hearing for the rest
 MOST_OF_A_MONTH = 0.25
+#: a back-fill takes no more of a day than this part, so that polls go on
+OF_A_BACKFILL = 0.5
 #: polls come up to this part of their interval late, so that sources that were started together part
 JITTER = 0.1
 #: clocks differ: so long after a network lets us in again nobody knocks, and up to this longer
@@ -42,19 +44,20 @@ def reads_of_sweeps(settings: SourceSettings, source: Source) -> int | None:
     return int(settings.monthly_reads * settings.sweep_share) if costs and settings.sweep_hours else 0
 
 
-def purse(settings: SourceSettings, source: Source, status: SourceStatus, *, now: datetime) -> Purse:
-    """What polls may read of the month, and of its current day."""
+def purse(settings: SourceSettings, source: Source, status: SourceStatus, *, now: datetime, share: float = 1.0) -> Purse:
+    """What polls may read of the month, and of its current day; with `share` no more than until that part of the day's reads is spent."""
     if settings.monthly_reads is None:
         return Purse(left=None, until=now, why="")
     month = settings.monthly_reads - (reads_of_sweeps(settings, source) or 0)
     spent, today = status.reads_in(now), status.reads_today(now)
     before_today = month - (spent - today)
     days = calendar.monthrange(now.year, now.month)[1] - now.day + 1
-    a_day = max(math.ceil(before_today * max(MOST_OF_A_MONTH, 1 / days)), least_reads(source))
+    a_day = max(math.ceil(before_today * max(MOST_OF_A_MONTH, 1 / days) * share), least_reads(source))
     if month - spent < least_reads(source):
         why = f"the {settings.monthly_reads:,} reads of this month are spent; raise monthly_reads or wait"
         return Purse(left=max(month - spent, 0), until=_next_month(now), why=why)
-    why = f"a day takes at most {a_day:,} of the reads that this month has left; it goes on at midnight UTC, or raise monthly_reads"
+    kept = "" if share == 1 else ", the rest is for polls"
+    why = f"a day takes at most {a_day:,} of the reads that this month has left{kept}; it goes on at midnight UTC, or raise monthly_reads"
     return Purse(left=max(min(month - spent, a_day - today), 0), until=_tomorrow(now), why=why)
 
 

@@ -99,7 +99,7 @@ class RowReader:
     def from_json(self, line: bytes | str) -> Mention:
         try:
             row = _ROWS.decode(line)
-        except (DecodeError, UnicodeError) as err:
+        except (DecodeError, UnicodeError, RecursionError) as err:
             raise ValueError(_fault(line) or f"not JSON: {err}") from err
         return self._mention(row)
 

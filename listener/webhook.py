@@ -176,7 +176,7 @@ def _rows(body: bytes) -> Sequence[bytes | msgspec.Raw]:
         return [body]
     try:
         rows = _ROWS.decode(body)
-    except (msgspec.DecodeError, UnicodeError) as err:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as err:
         raise BadInput(f"the body is not JSON: {err}") from err
     if len(rows) > MOST_MENTIONS:
         raise BadInput(f"the body has {len(rows):,} mentions: send at most {MOST_MENTIONS:,} at once")

@@ -141,10 +141,11 @@ def test_its_reads_count_and_it_stops_with_the_months_reads_and_goes_on_when_tol
     asked = past.ask()
     past.fill()
     waiting = store.backfills.get(asked.id)
-    assert (waiting.state, waiting.reads, past.status.reads_in(past.now)) == (BackfillState.OPEN, 200, 200)
-    assert "a day takes at most 200" in waits_for(waiting, past.status, now=past.now)
+    assert (waiting.state, waiting.reads, past.status.reads_in(past.now)) == (BackfillState.OPEN, 100, 100)
+    assert "a day takes at most 100" in waits_for(waiting, past.status, now=past.now)
+    assert "the rest is for polls" in waiting.reason
     past.now = datetime(2026, 3, 11, tzinfo=UTC)
-    past.settings = past.settings.model_copy(update={"monthly_reads": 205})
+    past.settings = past.settings.model_copy(update={"monthly_reads": 105})
     past.fill()
     stopped = store.backfills.get(asked.id)
     assert (stopped.state, "reads of this month are spent" in stopped.reason) == (BackfillState.STOPPED, True)
@@ -154,6 +155,14 @@ def test_its_reads_count_and_it_stops_with_the_months_reads_and_goes_on_when_tol
     past.fill()
     assert past.known(posted) == set(posted)
     assert store.backfills.get(asked.id).state is BackfillState.DONE
+
+
+def test_it_goes_on_beside_polls_that_go_on_without_their_stream(x_past: Past) -> None:
+    posted = x_past.network.post("hello", at=NOW - DAY)
+    x_past.ask()
+    x_past.store.sources.mark("x", state=SourceState.THROTTLED, reason="there is no stream just now; until then polls go on")
+    assert x_past.fill() == 1
+    assert x_past.known([posted]) == {posted}
 
 
 def test_where_its_network_asks_to_wait_it_waits_and_the_polls_do_too(x_past: Past) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case
 
 from earshot.errors import BadInput, Conflict
 from earshot.storage.database import Database
-from earshot.storage.sources import SourceState, counted
+from earshot.storage.sources import counted, is_closed, may_be_asked
 from earshot.storage.sweeping import erase
 from earshot.storage.tables import BackfillRow, GapRow, SourceRow, table
 
@@ -96,12 +96,7 @@ class Backfills:
     def claim(self, source: str, *, worker: str, now: datetime, lease: timedelta) -> Backfill | None:
         """The open back-fill of a source, where it is due, nobody else's, and its network may be called. One statement."""
         free = or_(_BACKFILL.c.claimed_until.is_(None), _BACKFILL.c.claimed_until <= now, _BACKFILL.c.claimed_by == worker)
-        may_be_called = exists().where(
-            _SOURCE.c.name == source,
-            _SOURCE.c.state.in_([SourceState.HEALTHY.value, SourceState.PAUSED.value]),
-            ~_SOURCE.c.paused,
-            or_(_SOURCE.c.closed_until.is_(None), _SOURCE.c.closed_until <= now),
-        )
+        may_be_called = exists().where(_SOURCE.c.name == source, may_be_asked(), ~is_closed(now))
         is_due = and_(or_(_BACKFILL.c.next_at.is_(None), _BACKFILL.c.next_at <= now), free, may_be_called)
         wanted = _open_of(source).where(is_due)
         with self._db.reading() as connection:

@@ -52,6 +52,11 @@ class SourceStatus:
         has_no_stream = self.state is SourceState.THROTTLED and not self.failures and self.closed_until is None
         return self.state is SourceState.HEALTHY or has_no_stream
 
+    @property
+    def has_spent(self) -> bool:
+        """Whether only its polls wait, for reads: sweeps have a part of their own, and back-fills say themselves what they wait for."""
+        return self.state is SourceState.PAUSED and not self.is_paused
+
     def is_closed(self, now: datetime) -> bool:
         """Whether its network wants no call yet."""
         return self.closed_until is not None and self.closed_until > now
@@ -132,7 +137,7 @@ class Sources:
 
     def take(self, name: str, *, worker: str, now: datetime, lease: timedelta) -> SourceStatus | None:
         """The lease on a source that is due, or None when it is not due, or paused, or somebody else polls it. One statement."""
-        is_due = and_(or_(_SOURCE.c.next_poll_at.is_(None), _SOURCE.c.next_poll_at <= now), ~_SOURCE.c.paused, ~_is_closed(now))
+        is_due = and_(or_(_SOURCE.c.next_poll_at.is_(None), _SOURCE.c.next_poll_at <= now), ~_SOURCE.c.paused, ~is_closed(now))
         is_free = or_(_SOURCE.c.lease_until.is_(None), _SOURCE.c.lease_until <= now, _SOURCE.c.lease_by == worker)
         take = (
             update(_SOURCE)
@@ -172,15 +177,15 @@ class Sources:
         `closed`: it is the network that wants no call before then. `held_until`: the lease is kept, for who reads a stream goes on with it.
         A source that a person paused meanwhile stays so, and one that its network closed meanwhile stays closed.
         """
-        stays = or_(_SOURCE.c.paused, _is_closed(now))
+        stays = or_(_SOURCE.c.paused, is_closed(now))
         values: dict[str, Any] = {
             "lease_by": None if held_until is None else worker,
             "lease_until": held_until,
-            "next_poll_at": case((_is_closed(now), _later(_SOURCE.c.closed_until, next_poll_at)), else_=literal(next_poll_at, UtcTime())),
+            "next_poll_at": case((is_closed(now), _later(_SOURCE.c.closed_until, next_poll_at)), else_=literal(next_poll_at, UtcTime())),
             "state": case((stays, _SOURCE.c.state), else_=state.value),
             "reason": case((stays, _SOURCE.c.reason), else_=reason),
             "failures": _SOURCE.c.failures + 1 if failed else 0,
-            "closed_until": _later(_SOURCE.c.closed_until, next_poll_at) if closed else case((_is_closed(now), _SOURCE.c.closed_until)),
+            "closed_until": _later(_SOURCE.c.closed_until, next_poll_at) if closed else case((is_closed(now), _SOURCE.c.closed_until)),
         }
         if pace is not None:
             values["pace"] = pace
@@ -191,7 +196,7 @@ class Sources:
         """Leave sources alone until then that may be asked: their network asked one of its sources to wait."""
         values = _fallen(until=until, state=SourceState.THROTTLED, reason=reason, closed=True)
         with self._db.writing() as connection:
-            connection.execute(update(_SOURCE).where(_SOURCE.c.name.in_(names), _may_be_asked()).values(values))
+            connection.execute(update(_SOURCE).where(_SOURCE.c.name.in_(names), may_be_asked()).values(values))
 
     def pause(self, name: str, *, reason: str) -> bool:
         """A person's word: neither poll nor sweep until somebody resumes it. False where there is no such source, or it is paused."""
@@ -206,7 +211,7 @@ class Sources:
         """
         failed = _fallen(until=until, state=state, reason=reason, closed=closed) | {"failures": _SOURCE.c.failures + 1}
         with self._db.writing() as connection:
-            connection.execute(update(_SOURCE).where(_SOURCE.c.name == name, _may_be_asked()).values(failed))
+            connection.execute(update(_SOURCE).where(_SOURCE.c.name == name, may_be_asked()).values(failed))
 
     def spend(self, name: str, *, reads: int, now: datetime) -> None:
         """Count reads that no poll and no sweep made."""
@@ -238,7 +243,7 @@ class Sources:
 
         What its network closed stays closed.
         """
-        ahead = and_(_SOURCE.c.polled_at > now, _SOURCE.c.next_poll_at > now, ~_is_closed(now))
+        ahead = and_(_SOURCE.c.polled_at > now, _SOURCE.c.next_poll_at > now, ~is_closed(now))
         with self._db.writing() as connection:
             return connection.execute(update(_SOURCE).where(ahead).values(next_poll_at=None)).rowcount
 
@@ -273,11 +278,11 @@ class Sources:
         return None if row is None else _missing(row)
 
 
-def _is_closed(now: datetime) -> ColumnElement[bool]:
+def is_closed(now: datetime) -> ColumnElement[bool]:
     return and_(_SOURCE.c.closed_until.is_not(None), _SOURCE.c.closed_until > now)
 
 
-def _may_be_asked() -> ColumnElement[bool]:
+def may_be_asked() -> ColumnElement[bool]:
     """As `SourceStatus.may_be_asked`, or only its polls have spent their reads: then sweeps and back-fills go on."""
     has_no_stream = and_(_SOURCE.c.state == SourceState.THROTTLED.value, _SOURCE.c.failures == 0, _SOURCE.c.closed_until.is_(None))
     goes_on = _SOURCE.c.state.in_([SourceState.HEALTHY.value, SourceState.PAUSED.value])

@@ -17,7 +17,7 @@ from earshot.storage.columns import UtcTime
 from earshot.storage.database import Database
 from earshot.storage.matches import drop_matches
 from earshot.storage.originals import forget_keys
-from earshot.storage.sources import SourceState, SourceStatus, counted, month_of, status_of
+from earshot.storage.sources import SourceStatus, counted, month_of, status_of
 from earshot.storage.tables import GONE, MentionRow, SourceRow, VersionRow, table
 
 _MENTION, _SOURCE, _VERSION = table(MentionRow), table(SourceRow), table(VersionRow)
@@ -135,8 +135,7 @@ def _due(source: str, until: datetime, n: int) -> Select[tuple[int]]:
 
 def _affordable(row: RowMapping, quota: Quota, now: datetime) -> int:
     status = status_of(row)
-    has_spent = status.state is SourceState.PAUSED and not status.is_paused  # polls have; what is set aside for sweeps is not theirs
-    may_be_asked = (status.may_be_asked or has_spent) and not status.is_closed(now)
+    may_be_asked = (status.may_be_asked or status.has_spent) and not status.is_closed(now)
     return quota.affords(status.swept_in(now)) if may_be_asked else 0
 
 

@@ -95,6 +95,8 @@ def test_unknown_fields_are_left_and_missing_ones_missing() -> None:
         (b"", "mention 0: not JSON"),
         (b"{", "mention 0: not JSON"),
         (b"[1, ", "not JSON"),
+        (b"[" * 50_000, "not JSON"),
+        (b'{"a":' * 50_000, "not JSON"),
         (7, "mention 0: not a JSON object"),
         ([ROW, 7], "mention 1: not a JSON object"),
         ({"text": "x"}, "id is missing"),
