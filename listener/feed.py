@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from calendar import timegm
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -16,14 +17,18 @@ import orjson
 from earshot.errors import BadInput, ConfigurationError, ReplyRefused, SourceConfused, SourceRefused
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings
-from listener.fetch import Fetched, GuardedClient
+from listener.fetch import DEADLINE, Fetched, GuardedClient
+from listener.json_api import UNREADABLE
 from listener.plain_text import clip, plain_text
 from listener.source import Page, Posted
+from listener.wire import clean
 
 MAX_SEEN = 5_000  #: entries that a cursor remembers; what a longer document repeats, the store recognises
 _ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
 #: what a cursor calls it -> (header in which the server tells it, header in which we say it again)
 _VALIDATORS = {"etag": ("etag", "if-none-match"), "modified": ("last-modified", "if-modified-since")}
+#: a character by its number, as HTML allows it too: without the semicolon
+_NUMBERED = re.compile(rb"&#(?:[xX]([0-9a-fA-F]{1,8})|([0-9]{1,8}))(?![0-9a-fA-F])")
 
 
 class FeedSource:
@@ -32,12 +37,12 @@ class FeedSource:
     network = "feed"
     keys_from = ""
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE) -> None:
         self._address = settings.query or settings.url
         if not self._address:
             raise ConfigurationError(f"source {settings.name!r} needs the feed's address: set query to it")
         self._host = (urlsplit(self._address).hostname or "").lower()
-        self._client = GuardedClient(allow_private=settings.allow_private)
+        self._client = GuardedClient(allow_private=settings.allow_private, deadline=deadline)
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
         """The entries that are new or changed since `cursor`, newest last; an unchanged feed gives an empty page."""
@@ -67,8 +72,7 @@ class FeedSource:
 
     def _mentions(self, fetched: Fetched, now: datetime) -> list[Mention]:
         """In the document's order, each native id once. Raises `SourceConfused` when nothing in it can be read."""
-        kind = {"content-type": _as_xml(fetched.headers.get("content-type", "")), "content-location": fetched.url}
-        parsed = feedparser.parse(io.BytesIO(fetched.body), response_headers=kind, sanitize_html=False, resolve_relative_uris=False)
+        parsed = self._parsed(fetched)
         mentions: dict[str, Mention] = {}
         for entry in parsed.entries:
             if (mention := self._mention(entry, now)) is not None:
@@ -76,6 +80,14 @@ class FeedSource:
         if not mentions and (parsed.get("bozo") or not parsed.get("version")):
             raise SourceConfused(f"the feed at {self._host} cannot be read: {parsed.get('bozo_exception') or 'it is neither RSS nor Atom'}")
         return list(mentions.values())
+
+    def _parsed(self, fetched: Fetched) -> Any:
+        kind = {"content-type": _as_xml(fetched.headers.get("content-type", "")), "content-location": fetched.url}
+        document = io.BytesIO(_NUMBERED.sub(_whole_character, fetched.body))
+        try:
+            return feedparser.parse(document, response_headers=kind, sanitize_html=False, resolve_relative_uris=False)
+        except UNREADABLE as err:  # what it lets through: an encoding that none can be, a character that is none
+            raise SourceConfused(f"the feed at {self._host} cannot be read: {type(err).__name__} while reading it") from err
 
     def _mention(self, entry: Mapping[str, Any], now: datetime) -> Mention | None:
         title, body = _text(entry.get("title_detail")), _text(_body(entry))
@@ -97,7 +109,7 @@ class FeedSource:
 
     def _author(self, detail: Mapping[str, Any] | None) -> Author | None:
         """Names are all that a feed tells, so that an author is known only within one host. Mail addresses are left behind."""
-        name = " ".join(str((detail or {}).get("name") or "").split())[:200]
+        name = " ".join(clean(str((detail or {}).get("name") or "")).split())[:200]
         if not name or "@" in name:
             return None
         identity = f"{self._host}:{_short_hash(name.casefold().encode('utf-8', 'replace'))}"
@@ -142,13 +154,19 @@ def _body(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _text(detail: Mapping[str, Any] | None) -> str:
-    value = str((detail or {}).get("value") or "").encode("utf-8", "replace").decode()
+    value = clean(str((detail or {}).get("value") or ""))
     return clip(value).strip() if (detail or {}).get("type") == "text/plain" and "<" not in value else plain_text(value)
 
 
 def _web_address(link: object) -> str:
-    address = str(link or "").strip()
+    address = clean(str(link or "")).strip()
     return address if address.startswith(("http://", "https://")) and len(address) <= 2_000 else ""
+
+
+def _whole_character(found: re.Match[bytes]) -> bytes:
+    """Half of a surrogate pair is no character: no parser takes it, and the document around it is sound."""
+    number = int(found[1], 16) if found[1] else int(found[2])
+    return b"&#xFFFD" if 0xD800 <= number <= 0xDFFF else found[0]
 
 
 def _as_xml(content_type: str) -> str:

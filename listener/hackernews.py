@@ -13,12 +13,13 @@ from urllib.parse import quote
 import orjson
 import structlog
 
-from earshot.errors import BadInput, ReplyRefused, SourceConfused, SourceRefused
+from earshot.errors import ReplyRefused, SourceConfused
 from earshot.mention import Author, Mention
 from earshot.settings import SourceSettings
-from listener.fetch import GuardedClient
+from listener.json_api import JsonApi, count, listed
 from listener.plain_text import clip, plain_text
 from listener.source import Gap, Page, Posted
+from listener.wire import DEADLINE_SECONDS, clean
 
 API = "https://hn.algolia.com"
 SITE = "https://news.ycombinator.com"
@@ -26,7 +27,7 @@ MAX_HITS = 1_000  #: that Algolia shows for one question, whatever the paging
 OVERLAP = timedelta(minutes=15)  #: read again on the next poll, for the index lags behind the site
 _PER_PAGE = 500
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 class HackerNewsSource:
@@ -35,20 +36,22 @@ class HackerNewsSource:
     network = "hackernews"
     keys_from = ""
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: SourceSettings, *, deadline: float = DEADLINE_SECONDS) -> None:
+        self._name = settings.name
         self._query = settings.query
         self._account = settings.account.casefold()
         self._first_look = timedelta(hours=settings.first_look)
-        self._search = f"{(settings.url or API).rstrip('/')}/api/v1/search_by_date"
-        self._client = GuardedClient(allow_private=settings.allow_private)
+        self._api = JsonApi(settings, title="Hacker News", url=settings.url or API, key="", headers={}, deadline=deadline)
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
         """The next window of time that fits, oldest mention first. `more` while windows wait; `gap` where one second alone does not fit."""
-        since, seen = _read_cursor(cursor, now - self._first_look)
-        until, hits, gap = self._window(since, max(int(now.timestamp()), since + 1), now)
-        more = until < int(now.timestamp())
+        since, seen = self._read_cursor(cursor, now - self._first_look)
+        end = int(now.timestamp()) + 1  # the second that runs is read again in the overlap
+        until, hits, gap = self._window(since, max(end, since + 1))
+        more = until < end
         following = until if more else max(since, until - int(OVERLAP.total_seconds()))
-        mentions = [mention for hit in reversed(hits) if (mention := self._mention(hit, now)) is not None]
+        oldest_first = sorted(hits, key=_time)
+        mentions = [mention for hit in oldest_first if (mention := self._mention(hit, now)) is not None]
         known = {native_id: at for native_id, at in (seen | _times(hits)).items() if at >= until - OVERLAP.total_seconds()}
         return Page(
             mentions=tuple(mention for mention in mentions if mention.native_id not in seen),
@@ -66,12 +69,25 @@ class HackerNewsSource:
         return None
 
     def close(self) -> None:
-        """Nothing stays open between calls."""
+        self._api.close()
 
-    def _window(self, since: int, until: int, now: datetime) -> tuple[int, list[dict[str, Any]], Gap | None]:
+    def _read_cursor(self, cursor: str | None, first: datetime) -> tuple[int, dict[str, int]]:
+        """(start of the next window, native id -> time of what the overlap holds)."""
+        if cursor is None:
+            return int(first.timestamp()), {}
+        try:
+            before = orjson.loads(cursor)
+            since, seen = before["since"], before["seen"]
+            if not all(map(_is_time, [since, *seen.values()])):
+                raise ValueError("no seconds since 1970")
+        except (ValueError, KeyError, TypeError, AttributeError) as err:
+            raise SourceConfused(f"{self._name}: the stored cursor is not one of ours; delete it to begin again") from err
+        return since, seen
+
+    def _window(self, since: int, until: int) -> tuple[int, list[dict[str, Any]], Gap | None]:
         """The longest window from `since`, at most to `until`, whose hits can all be had: (its end, hits newest first, gap)."""
         while True:
-            total, hits = self._hits(since, until, now)
+            total, hits = self._hits(since, until)
             if total <= MAX_HITS:
                 return until, hits, None
             if until - since <= 1:
@@ -79,19 +95,19 @@ class HackerNewsSource:
                 return until, hits, Gap(since=_moment(since), until=_moment(until), why=why)
             until = since + min(max(1, (until - since) * MAX_HITS * 3 // (4 * total)), until - since - 1)
 
-    def _hits(self, since: int, until: int, now: datetime) -> tuple[int, list[dict[str, Any]]]:
+    def _hits(self, since: int, until: int) -> tuple[int, list[dict[str, Any]]]:
         """How many hits a window [since, until) has, and those of them that can be had, newest first.
 
         Pages shift while we turn them when a hit is deleted; what slips by is read again in the overlap.
         """
-        first = self._page(since, until, 0, now)
+        first = self._page(since, until, 0)
         hits = list(first["hits"])
         if first["nbHits"] <= MAX_HITS or until - since <= 1:
             for number in range(1, min(first["nbPages"], -(-MAX_HITS // max(1, first["hitsPerPage"])))):
-                hits += self._page(since, until, number, now)["hits"]
+                hits += self._page(since, until, number)["hits"]
         return first["nbHits"], list({hit["objectID"]: hit for hit in hits}.values())
 
-    def _page(self, since: int, until: int, number: int, now: datetime) -> dict[str, Any]:
+    def _page(self, since: int, until: int, number: int) -> dict[str, Any]:
         question = {
             "query": self._query,
             "tags": "(story,comment)",
@@ -101,13 +117,24 @@ class HackerNewsSource:
             "typoTolerance": "false",
             "advancedSyntax": "true",
         }
-        try:
-            page = orjson.loads(self._client.get(self._search, now=now, params=question).body)
-        except BadInput as err:
-            raise SourceRefused(str(err)) from err
-        except orjson.JSONDecodeError as err:
-            raise SourceConfused("Hacker News' search answered with something that is not JSON") from err
-        return _checked(page)
+        with self._api.reading():
+            return self._checked(self._api.get("/api/v1/search_by_date", question))
+
+    def _checked(self, page: Any) -> dict[str, Any]:
+        """The answer, when it has the shape that we read; hits without an id or a time are left out."""
+        hits = listed(page, "hits")
+        counts = {name: count(page.get(name)) for name in ("nbHits", "nbPages", "hitsPerPage")}
+        if None in counts.values():
+            raise TypeError("the search does not say how many hits there are")
+        return {**counts, "hits": [hit for hit in hits if self._is_hit(hit)]}
+
+    def _is_hit(self, hit: object) -> bool:
+        told = hit if isinstance(hit, dict) else {}
+        if _is_short(told.get("objectID")) and _is_time(told.get("created_at_i")) and _may_be_short(told.get("author")):
+            return True
+        native_id = str(told.get("objectID"))[:60]
+        log.warning("post_skipped", source=self._name, native_id=native_id, why="no id, time or author that can be read")
+        return False
 
     def _mention(self, hit: Mapping[str, Any], now: datetime) -> Mention | None:
         name = hit.get("author")
@@ -124,47 +151,21 @@ class HackerNewsSource:
             posted_at=min(_moment(hit["created_at_i"]), now),
             thread_id=_id(hit.get("story_id")) or native_id,
             parent_id=_id(hit.get("parent_id")),
-            likes=_count(hit.get("points")),
-            replies=_count(hit.get("num_comments")),
+            likes=count(hit.get("points")),
+            replies=count(hit.get("num_comments")),
         )
-
-
-def _read_cursor(cursor: str | None, first: datetime) -> tuple[int, dict[str, int]]:
-    """(start of the next window, native id -> time of what the overlap holds)."""
-    if cursor is None:
-        return int(first.timestamp()), {}
-    try:
-        before = orjson.loads(cursor)
-        return int(before["since"]), {str(native_id): int(at) for native_id, at in before["seen"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
-        raise SourceConfused("the Hacker News cursor is not one of ours: delete it, and it begins anew") from err
 
 
 def _times(hits: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {hit["objectID"]: hit["created_at_i"] for hit in hits}
 
 
-def _checked(page: object) -> dict[str, Any]:
-    """The answer, when it has the shape that we read; hits without an id or a time are dropped."""
-    if not isinstance(page, dict) or not isinstance(page.get("hits"), list):
-        raise SourceConfused("Hacker News' search answered without hits")
-    counts = {name: _count(page.get(name)) for name in ("nbHits", "nbPages", "hitsPerPage")}
-    if None in counts.values():
-        raise SourceConfused("Hacker News' search does not say how many hits there are")
-    hits = [hit for hit in page["hits"] if _is_hit(hit)]
-    if len(hits) < len(page["hits"]):
-        log.warning("post_skipped", network="hackernews", count=len(page["hits"]) - len(hits), why="no id, time or author that can be read")
-    return {**counts, "hits": hits}
-
-
-def _is_hit(hit: object) -> bool:
-    return (
-        isinstance(hit, dict) and _is_short(hit.get("objectID")) and _is_time(hit.get("created_at_i")) and _may_be_short(hit.get("author"))
-    )
+def _time(hit: Mapping[str, Any]) -> int:
+    return int(hit["created_at_i"])
 
 
 def _is_short(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 100
+    return isinstance(value, str) and 0 < len(value) <= 100 and value == clean(value)
 
 
 def _may_be_short(value: object) -> bool:
@@ -172,7 +173,7 @@ def _may_be_short(value: object) -> bool:
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, int) and 0 < value < 2**33
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**33
 
 
 def _is_gone(hit: Mapping[str, Any]) -> bool:
@@ -187,17 +188,14 @@ def _strings(value: object) -> Sequence[str]:
 def _text(hit: Mapping[str, Any]) -> str:
     title, story, comment = (hit.get(name) for name in ("title", "story_text", "comment_text"))
     if isinstance(comment, str):
-        return plain_text(comment)
-    parts = (plain_text(part) for part in (title, story) if isinstance(part, str))
+        return plain_text(clean(comment))
+    parts = (plain_text(clean(part)) for part in (title, story) if isinstance(part, str))
     return clip("\n\n".join(part for part in parts if part))
 
 
 def _id(value: object) -> str | None:
-    return str(value) if isinstance(value, int | str) and value else None
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and 0 <= value < 2**31 else None
+    written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return str(written) if value and _is_short(written) else None
 
 
 def _moment(seconds: int) -> datetime:

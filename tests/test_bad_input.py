@@ -31,7 +31,7 @@ from earshot.settings import Settings, SourceSettings
 from earshot.storage import Store
 from earshot.storage.sources import SourceState
 from escalation.policy import default_policy
-from listener.fetch import GuardedClient
+from listener.feed import FeedSource
 
 EASY = "how do I pair the hub with my phone?"
 SCRIPT = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
@@ -155,7 +155,7 @@ async def _nobody(scope: Any, receive: Any, send: Any) -> None:
 def test_a_feed_that_hangs_is_given_up_at_its_deadline_and_the_others_go_on(
     store: Store, x_network: FakeNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener.feed, "GuardedClient", functools.partial(GuardedClient, deadline=0.3))
+    monkeypatch.setattr(listener.feed, "FeedSource", functools.partial(FeedSource, deadline=0.3))
     faults = Faults(_nobody)
     faults.on("/", hangs(), forever=True)
     x_network.post(EASY)

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
-from fake_networks import appstore, bluesky, discourse, lemmy, mailbox, mastodon, stackexchange, youtube
+from fake_networks import appstore, bluesky, discourse, feed, hackernews, lemmy, mailbox, mastodon, stackexchange, youtube
 from fake_networks.faults import Faults
 from fake_networks.web_socket import WebSockets
 from starlette.types import ASGIApp
@@ -51,6 +51,7 @@ class FakeNetwork:
     thread_of: Callable[[str], str] = lambda root: root  #: what a source calls the thread that this post began
     shown: Callable[[str], str] = lambda text: text  #: what a source makes of the words of a post
     facts: Callable[[Any], dict[str, Any]] = lambda item: item  #: what an item of an answer says of the post itself
+    at_once: bool = False  #: one page of its sources holds hundreds of posts
     streams: bool = False  #: its sources listen to the stream, too
     _open: list[Source] = field(default_factory=list)
 
@@ -250,6 +251,40 @@ def _youtube(url: str, faults: Faults, world: World) -> FakeNetwork:
     )
 
 
+def _hackernews(url: str, faults: Faults, world: World) -> FakeNetwork:
+    return FakeNetwork(
+        name="hackernews",
+        url=url,
+        world=world,
+        faults=faults,
+        reads="/api/v1/search_by_date",
+        writes="nowhere",
+        query="lumifern",
+        items=lambda body: body["hits"],
+        reset=_retry_after,
+        main_secret="url of the source",
+        app=faults.app,
+        at_once=True,
+    )
+
+
+def _feed(url: str, faults: Faults, world: World) -> FakeNetwork:
+    return FakeNetwork(
+        name="feed",
+        url=url,
+        world=world,
+        faults=faults,
+        reads=feed.PATH,
+        writes="nowhere",
+        query=url + feed.PATH,
+        items=lambda body: body,
+        reset=_retry_after,
+        main_secret="address",
+        app=faults.app,
+        at_once=True,
+    )
+
+
 async def _nobody_home(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("a call outside a test")
 
@@ -333,6 +368,16 @@ def appstore_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Itera
 @pytest.fixture
 def youtube_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
     yield from _network("youtube", servers, youtube.app, _youtube, monkeypatch, world=youtube.world(_now))
+
+
+@pytest.fixture
+def hackernews_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network("hackernews", servers, hackernews.app, _hackernews, monkeypatch, world=hackernews.world(_now))
+
+
+@pytest.fixture
+def feed_network(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNetwork]:
+    yield from _network("feed", servers, feed.app, _feed, monkeypatch, world=feed.world(_now))
 
 
 @pytest.fixture

@@ -45,18 +45,18 @@ from listener import SOURCES, live
 from listener.plain_text import MAX_TEXT
 from listener.source import Posted, Source
 
-NAMES = ("x", "reddit", "mastodon", "bluesky", "lemmy", "discourse", "stackexchange", "appstore", "youtube")
+NAMES = ("x", "reddit", "mastodon", "bluesky", "lemmy", "discourse", "stackexchange", "appstore", "youtube", "hackernews")
 FAKES = {name: f"{name}_network" for name in (*NAMES, "mastodon streaming", "reddit streaming", "x streaming")}
-#: sources that speak another language than HTTP keep what is promised of all, too; their faults stand in tests of their own
-BEYOND_HTTP = {"mailbox": "mailbox_network"}
-everywhere = pytest.mark.parametrize("network", sorted(FAKES | BEYOND_HTTP), indirect=True)
+#: sources that speak another language than JSON over HTTP keep what is promised of all, too; their faults stand in tests of their own
+BEYOND_JSON = {"mailbox": "mailbox_network", "feed": "feed_network"}
+#: nothing is answered there: the network takes no post from a program, or none that stands below another's
+LISTENED_TO = {"stackexchange", "appstore", "youtube", "hackernews", "feed"}
+everywhere = pytest.mark.parametrize("network", sorted(FAKES | BEYOND_JSON), indirect=True)
 #: where people answer each other, and we answer them
-where_we_answer = pytest.mark.parametrize("network", sorted(set(FAKES) - {"stackexchange", "appstore", "youtube"}), indirect=True)
-wherever_we_answer = pytest.mark.parametrize(
-    "network", sorted((set(FAKES) | set(BEYOND_HTTP)) - {"stackexchange", "appstore", "youtube"}), indirect=True
-)
+where_we_answer = pytest.mark.parametrize("network", sorted(set(FAKES) - LISTENED_TO), indirect=True)
+wherever_we_answer = pytest.mark.parametrize("network", sorted((set(FAKES) | set(BEYOND_JSON)) - LISTENED_TO), indirect=True)
 #: where reading takes a key, if there is one
-where_a_key_is_read_with = pytest.mark.parametrize("network", sorted(set(FAKES) - {"bluesky", "appstore"}), indirect=True)
+where_a_key_is_read_with = pytest.mark.parametrize("network", sorted(set(FAKES) - {"bluesky", "appstore", "hackernews"}), indirect=True)
 
 
 BARE_LIST = answers(200, body=b"[]")
@@ -65,7 +65,7 @@ BARE_LIST = answers(200, body=b"[]")
 @pytest.fixture(params=sorted(FAKES))
 def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeNetwork:
     name, _, streaming = request.param.partition(" ")
-    found: FakeNetwork = request.getfixturevalue((FAKES | BEYOND_HTTP)[name])
+    found: FakeNetwork = request.getfixturevalue((FAKES | BEYOND_JSON)[name])
     if streaming:
         found.streams = True
         monkeypatch.setattr(live, "STRETCH_SECONDS", 0.05)
@@ -168,7 +168,7 @@ def test_a_post_from_the_future_hides_nothing(network: FakeNetwork) -> None:
 def test_after_a_crash_between_pages_the_stored_cursor_goes_on_without_a_gap(network: FakeNetwork) -> None:
     posted = [network.post(f"number {n}") for n in range(250)]
     first = network.source().fetch(None, now=NOW)
-    assert first.more
+    assert first.more is not network.at_once
     network.post("while we were down", at=NOW + timedelta(minutes=1))
     rest, cursor, _ = read_all(network.source(), first.cursor, now=NOW + timedelta(minutes=2))
     after, _, _ = read_all(network.source(), cursor, now=NOW + timedelta(minutes=3))
@@ -210,7 +210,7 @@ def test_one_post_that_cannot_be_read_is_skipped_with_a_warning_and_the_others_a
     def spoil(body: Any) -> Any:
         items = network.items(body)
         spoilt = network.facts(items[2])
-        times = ("created_at", "created_utc", "creation_date", "published", "createdAt", "updated", "publishedAt")
+        times = ("created_at", "created_at_i", "created_utc", "creation_date", "published", "createdAt", "updated", "publishedAt")
         spoilt |= {name: {"no": "time"} for name in times}
         items.append("not even a post")
         return body
