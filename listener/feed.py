@@ -7,12 +7,14 @@ import re
 from calendar import timegm
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlsplit
 
 import feedparser
 import orjson
+from feedparser.mixin import _FeedParserMixin
 
 from earshot.errors import BadInput, ConfigurationError, ReplyRefused, SourceConfused, SourceRefused
 from earshot.mention import Author, Mention
@@ -27,6 +29,7 @@ MAX_SEEN = 5_000  #: entries that a cursor remembers; what a longer document rep
 _ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
 #: what a cursor calls it -> (header in which the server tells it, header in which we say it again)
 _VALIDATORS = {"etag": ("etag", "if-none-match"), "modified": ("last-modified", "if-modified-since")}
+_LONGEST_AUTHOR = 500  #: characters in which feedparser looks for a mail address
 #: a character by its number, as HTML allows it too: without the semicolon
 _NUMBERED = re.compile(rb"&#(?:[xX]([0-9a-fA-F]{1,8})|([0-9]{1,8}))(?![0-9a-fA-F])")
 
@@ -82,6 +85,7 @@ class FeedSource:
         return list(mentions.values())
 
     def _parsed(self, fetched: Fetched) -> Any:
+        _hurry_authors()
         kind = {"content-type": _as_xml(fetched.headers.get("content-type", "")), "content-location": fetched.url}
         document = io.BytesIO(_NUMBERED.sub(_whole_character, fetched.body))
         try:
@@ -161,6 +165,24 @@ def _text(detail: Mapping[str, Any] | None) -> str:
 def _web_address(link: object) -> str:
     address = clean(str(link or "")).strip()
     return address if address.startswith(("http://", "https://")) and len(address) <= 2_000 else ""
+
+
+@cache
+def _hurry_authors() -> None:
+    """Clip what feedparser takes for an author before it searches there for a mail address.
+
+    Its search is quadratic in a run of letters: a name of a megabyte, which one entry may bring, would hold a worker for hours. It offers
+    no other way in, and what an element holds is known only after its entities, encodings and pieces were read.
+    """
+    search = _FeedParserMixin._sync_author_detail
+
+    def clipped(parser: Any, key: str = "author") -> None:
+        context = parser._get_context()
+        if context.get(key):
+            context[key] = context[key][:_LONGEST_AUTHOR]
+        search(parser, key)
+
+    _FeedParserMixin._sync_author_detail = clipped
 
 
 def _whole_character(found: re.Match[bytes]) -> bytes:

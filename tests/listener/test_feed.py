@@ -279,6 +279,14 @@ def test_ten_thousand_hashtags_and_a_name_of_a_megabyte_are_clipped(feed_network
     assert len(mention.text) <= MAX_TEXT
 
 
+@pytest.mark.parametrize("name", ["author", "dc:creator", "managingEditor", "itunes:author"])
+def test_an_author_of_a_megabyte_without_a_mail_address_is_read_in_one_pass(name: str) -> None:
+    """Were it quadratic, it would take hours."""
+    document = rss(item(1, more=f"<{name}>{'a.' * 500_000}</{name}>"), item(2))
+    with blog(document.replace("<rss ", '<rss xmlns:dc="http://purl.org/dc/elements/1.1/" ')) as one:
+        assert len(one.source().fetch(None, now=NOW).mentions) == 2
+
+
 def test_a_network_that_knows_what_we_have_sends_nothing_again(feed_network: FakeNetwork) -> None:
     posted = feed_network.post("hello")
     source = feed_network.source()
