@@ -30,9 +30,10 @@ def wait_until(happened: Callable[[], bool]) -> None:
 def test_a_clock_that_jumps_costs_one_poll_and_nothing_waits_for_it(hours: int, store: Store, x_network: FakeNetwork) -> None:
     settings = SourceSettings(name="x", network="x", query=x_network.query, url=x_network.url, every=30)
     house = House(Settings(sources=(settings,)), store, Rooms(policy=default_policy()))
-    with time_machine.travel(datetime.now(UTC), tick=True) as clock, house:
+    began = datetime.now(UTC)
+    with time_machine.travel(began, tick=True) as clock, house:
         for n in (1, 2):
-            x_network.post(f"how do I pair lamp {n}?", author=f"author{n}")
+            x_network.post(f"how do I pair lamp {n}?", author=f"author{n}", at=began + timedelta(seconds=n))  # its own clock is right
             wait_until(lambda n=n: store.mentions.counts()["understood"] == n)
             if n == 1:
                 clock.shift(timedelta(hours=hours))
