@@ -26,6 +26,7 @@ from listener.source import Page, Posted
 from listener.wire import clean
 
 MAX_SEEN = 5_000  #: entries that a cursor remembers; what a longer document repeats, the store recognises
+MAX_BYTES = 4 * 2**20  #: of a document: a megabyte of tags that never end takes feedparser half a minute
 _ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
 #: what a cursor calls it -> (header in which the server tells it, header in which we say it again)
 _VALIDATORS = {"etag": ("etag", "if-none-match"), "modified": ("last-modified", "if-modified-since")}
@@ -45,7 +46,7 @@ class FeedSource:
         if not self._address:
             raise ConfigurationError(f"source {settings.name!r} needs the feed's address: set query to it")
         self._host = (urlsplit(self._address).hostname or "").lower()
-        self._client = GuardedClient(allow_private=settings.allow_private, deadline=deadline)
+        self._client = GuardedClient(allow_private=settings.allow_private, deadline=deadline, max_bytes=MAX_BYTES)
 
     def fetch(self, cursor: str | None, *, now: datetime) -> Page:
         """The entries that are new or changed since `cursor`, newest last; an unchanged feed gives an empty page."""

@@ -354,8 +354,8 @@ def test_an_answer_that_is_none_of_the_network_confuses_and_moves_no_cursor(feed
 
 
 def test_an_answer_that_unpacks_to_too_much_is_thrown_away(feed_network: FakeNetwork) -> None:
-    feed_network.faults.on(feed_network.reads, unpacks_to(48 * 2**20))
-    with pytest.raises(SourceConfused, match="32 MiB"):
+    feed_network.faults.on(feed_network.reads, unpacks_to(8 * 2**20))
+    with pytest.raises(SourceConfused, match="4 MiB"):
         feed_network.source().fetch(None, now=NOW)
 
 
