@@ -142,13 +142,6 @@ class Sweeps(Protocol):
     def gone(self, native_ids: Sequence[str]) -> tuple[str, ...]: ...
 
 
-def fetch_within(source: Source, cursor: str | None, *, now: datetime, reads: int | None) -> Page:
-    """The next page, within so many reads where the source can keep to them; None: any number."""
-    if reads is not None and isinstance(source, Metered):
-        return source.fetch_within(cursor, now=now, reads=reads)
-    return source.fetch(cursor, now=now)
-
-
 @runtime_checkable
 class Receives(Protocol):
     """What a source may promise instead of being polled: others bring what it hears, and its `fetch` gives nothing.
@@ -176,3 +169,10 @@ class Listens(Protocol):
     """What a source may promise besides: it listens for queries of ours, in addition to its own, from now on."""
 
     def listen_for(self, also: Sequence[Asked]) -> None: ...
+
+
+def fetch_within(source: Source, cursor: str | None, *, now: datetime, reads: int | None) -> Page:
+    """The next page, within so many reads where the source can keep to them; None: any number."""
+    if reads is not None and isinstance(source, Metered):
+        return source.fetch_within(cursor, now=now, reads=reads)
+    return source.fetch(cursor, now=now)
